@@ -1,0 +1,141 @@
+# make             build the fused `moat` and its links into build/bin
+# make separate    build one small static executable a program into build/separate
+# make check       every test; installs the test tools that are missing
+# make run         a whole gate on loopback with a demo domain, in the foreground
+# make install     copy programs, pages and services under $(DESTDIR)$(PREFIX)
+# make uninstall   remove them again
+# make bench       measure side by side with Debian's Postfix
+# make fuzz        each fuzzer for a minute, with libFuzzer (FUZZ_TIME=60)
+# make lint        clang-format, clang-tidy, mandoc and shellcheck
+# make coverage    a table of the lines that the tests ran
+#
+# LINK=dynamic links the system's libraries as shared objects. BUILD=asan and
+# BUILD=cov build with sanitizers or for coverage, each in a tree of its own.
+# CONTRIBUTING notes on the parts are in README.
+
+BUILD  ?= release
+LINK   ?= static
+B      ?= build
+PREFIX ?= /usr/local
+TIDY   ?= clang-tidy-19
+FORMAT ?= clang-format-19
+FUZZ_TIME ?= 60
+
+out      := $(B)/$(BUILD)
+bin      := $(if $(filter release,$(BUILD)),$(B)/bin,$(out)/bin)
+sep      := $(if $(filter release,$(BUILD)),$(B)/separate,$(out)/separate)
+names    := $(patsubst cmd/%/main.cc,%,$(sort $(wildcard cmd/*/main.cc)))
+manuals  := $(wildcard man/*.[1-8])
+objects   = $(patsubst %.cc,$(out)/%.o,$(wildcard $(1)))
+tests    := $(patsubst tests/unit/%.cc,$(out)/unit/%,$(wildcard tests/unit/*_test.cc))
+fuzzers  := $(patsubst tests/fuzz/%.cc,$(out)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.cc))
+testtools := $(patsubst tests/tools/%.cc,$(out)/tools/%,$(wildcard tests/tools/*.cc))
+
+# Fused and separate programs link statically: an exec costs half as much. For
+# coverage the dialect is gnu++20: only there does gcc save its counts at exec.
+flags_release := -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE \
+                 -ffunction-sections -fdata-sections
+flags_asan    := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
+                 -fno-omit-frame-pointer -DMOAT_SANITIZED
+flags_cov     := -O0 --coverage -std=gnu++20
+flags_fuzz    := -O1 -fsanitize=fuzzer-no-link,address,undefined -DMOAT_SANITIZED \
+                 -fno-sanitize-recover=all
+hardened      := -Wl,-z,relro,-z,now -Wl,--gc-sections
+link_release_static  := -static-pie $(hardened)
+link_release_dynamic := -pie $(hardened)
+link_asan     := -fsanitize=address,undefined
+link_cov      := --coverage
+link_fuzz     := -fsanitize=fuzzer,address,undefined
+
+warnings := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion \
+            -Wold-style-cast -Wnon-virtual-dtor -Wvla -Werror
+compile  := $(CXX) -std=c++20 -g -I. -D_GLIBCXX_ASSERTIONS $(warnings) \
+            $(flags_$(BUILD)) $(CXXFLAGS) -MMD -MP
+link     := $(CXX) $(or $(link_$(BUILD)),$(link_$(BUILD)_$(LINK))) $(LDFLAGS)
+libs     := -lboost_program_options -llmdb -lsodium $(LDLIBS)
+
+all: $(bin)/moat $(names:%=$(bin)/moat-%)
+
+separate: $(names:%=$(sep)/moat-%)
+
+$(out)/%.o: %.cc
+	@mkdir -p $(@D)
+	@echo "  CXX $<"
+	@$(compile) -c -o $@ $<
+
+$(out)/libcommon.a: $(call objects,libcommon/*/*.cc)
+	@rm -f $@ && $(AR) rcs $@ $^
+
+# The table of programs: all of them in the fused executable, one row in each
+# of the others, none in tests.
+$(out)/table/moat.cc: $(wildcard cmd/*/main.cc) scripts/program-table
+	@mkdir -p $(@D)
+	scripts/program-table $(names) >$@
+$(out)/table/none.cc: scripts/program-table
+	@mkdir -p $(@D)
+	scripts/program-table >$@
+$(out)/table/%.cc: scripts/program-table
+	@mkdir -p $(@D)
+	scripts/program-table $* >$@
+$(out)/table/%.o: $(out)/table/%.cc
+	@$(compile) -c -o $@ $<
+.PRECIOUS: $(out)/table/%.cc $(out)/table/%.o
+
+$(bin)/moat: $(call objects,cmd/*/*.cc) $(out)/table/moat.o $(out)/libcommon.a
+	@mkdir -p $(@D)
+	@echo "  LINK $@"
+	@$(link) -o $@ $^ $(libs)
+
+$(names:%=$(bin)/moat-%): $(bin)/moat
+	@ln -sf moat $@
+
+# A separate program is everything in its folder and what it needs of libcommon.
+.SECONDEXPANSION:
+$(names:%=$(sep)/moat-%): $(sep)/moat-%: $$(call objects,cmd/$$*/*.cc) $(out)/table/%.o $(out)/libcommon.a
+	@mkdir -p $(@D)
+	@echo "  LINK $@"
+	@$(link) -o $@ $^ $(libs)
+
+# A unit test is one file, and whatever it needs of the checks and libcommon.
+checks := $(filter-out %/main.o,$(call objects,cmd/*/*.cc))
+$(out)/checks.a: $(checks) $(out)/table/none.o
+	@rm -f $@ && $(AR) rcs $@ $^
+
+$(tests): $(out)/unit/%: $(out)/tests/unit/%.o $(out)/checks.a $(out)/libcommon.a
+	@mkdir -p $(@D)
+	@echo "  LINK $@"
+	@$(link) -o $@ $< $(out)/checks.a $(out)/libcommon.a $(out)/checks.a $(libs)
+
+# A fuzzer runs over its corpus and no further, unless libFuzzer drives it.
+ifneq ($(BUILD),fuzz)
+replay := $(out)/tests/fuzz/replay.o
+endif
+$(fuzzers): $(out)/fuzz/%: $(out)/tests/fuzz/%.o $(replay) $(out)/checks.a $(out)/libcommon.a
+	@mkdir -p $(@D)
+	@echo "  LINK $@"
+	@$(link) -o $@ $< $(replay) $(out)/checks.a $(out)/libcommon.a $(out)/checks.a $(libs)
+
+# Tools of the tests: load generator, raw dialogs, system-call recorder.
+$(testtools): $(out)/tools/%: $(out)/tests/tools/%.o $(out)/checks.a $(out)/libcommon.a
+	@mkdir -p $(@D)
+	@echo "  LINK $@"
+	@$(link) -o $@ $< $(out)/libcommon.a $(out)/checks.a $(out)/libcommon.a $(libs)
+
+test-programs: $(tests) $(fuzzers) $(testtools)
+
+unit-check: $(tests)
+	@for test in $(tests); do $$test || exit 1; done
+
+fuzz-check: $(fuzzers)
+	@for fuzzer in $(fuzzers); do \
+	  $$fuzzer tests/fuzz/$$(basename $$fuzzer).corpus/* || exit 1; \
+	done
+
+clean:
+	rm -rf $(B)
+
+.PHONY: all separate test-programs unit-check fuzz-check clean
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+-include $(wildcard $(out)/*/*/*.d $(out)/*/*/*/*.d $(out)/table/*.d)
