@@ -1,5 +1,6 @@
 # make             build the fused `moat` and its links into build/bin
 # make separate    build one small static executable a program into build/separate
+# make deps        install what a build needs and is missing
 # make check       every test; installs the test tools that are missing
 # make run         a whole gate on loopback with a demo domain, in the foreground
 # make install     copy programs, pages and services under $(DESTDIR)$(PREFIX)
@@ -11,7 +12,6 @@
 #
 # LINK=dynamic links the system's libraries as shared objects. BUILD=asan and
 # BUILD=cov build with sanitizers or for coverage, each in a tree of its own.
-# CONTRIBUTING notes on the parts are in README.
 
 BUILD  ?= release
 LINK   ?= static
@@ -121,6 +121,15 @@ $(testtools): $(out)/tools/%: $(out)/tests/tools/%.o $(out)/checks.a $(out)/libc
 	@echo "  LINK $@"
 	@$(link) -o $@ $< $(out)/libcommon.a $(out)/checks.a $(out)/libcommon.a $(libs)
 
+deps:
+	scripts/need build
+
+check:
+	scripts/need build check
+	$(MAKE) all separate test-programs
+	$(MAKE) BUILD=asan all test-programs
+	scripts/check
+
 test-programs: $(tests) $(fuzzers) $(testtools)
 
 unit-check: $(tests)
@@ -134,7 +143,7 @@ fuzz-check: $(fuzzers)
 clean:
 	rm -rf $(B)
 
-.PHONY: all separate test-programs unit-check fuzz-check clean
+.PHONY: all separate deps check test-programs unit-check fuzz-check clean
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 

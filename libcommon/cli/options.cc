@@ -1,6 +1,7 @@
 #include "libcommon/cli/options.h"
 
 #include <algorithm>
+#include <boost/program_options/errors.hpp>
 #include <boost/program_options/options_description.hpp>
 #include <boost/program_options/parsers.hpp>
 #include <boost/program_options/value_semantic.hpp>
@@ -22,10 +23,20 @@ constexpr int style = po::command_line_style::allow_long |
                       po::command_line_style::long_allow_adjacent |
                       po::command_line_style::long_allow_next;
 
+// Refuses "-v", which Boost without short options takes for an operand: in a
+// chain it would be the name of the next program.
+std::vector<po::option> refuse_short(std::vector<std::string> &words) {
+  const std::string &word = words[0];
+  if (word.size() > 1 && word[0] == '-' && word[1] != '-') {
+    throw po::unknown_option(word);
+  }
+  return {};
+}
+
 // Makes operands of all the words from the first that is not an option, where
 // Boost would go on looking for options among them.
 std::vector<po::option> stop_at_operand(std::vector<std::string> &words) {
-  if (words[0].size() > 1 && words[0][0] == '-') return {};
+  if (words[0].size() > 1 && words[0][0] == '-') return refuse_short(words);
 
   std::vector<po::option> operands(words.size());
   for (std::size_t i = 0; i < words.size(); ++i) operands[i].value = {words[i]};
@@ -227,7 +238,7 @@ std::optional<Stop> Options::read_command_line(const Argv &argv, Argv &operands)
     po::command_line_parser parser(
         std::vector<std::string>(argv.begin() + 1, argv.end()));
     parser.options(known).style(style);
-    if (!interleaved_) parser.extra_style_parser(stop_at_operand);
+    parser.extra_style_parser(interleaved_ ? refuse_short : stop_at_operand);
     for (const po::option &found : parser.run().options) {
       if (found.string_key.empty()) {
         operands.insert(operands.end(), found.value.begin(), found.value.end());

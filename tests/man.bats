@@ -1,0 +1,105 @@
+#!/usr/bin/env bats
+# Not with the sanitizers: --help and pages are the same there.
+# Each program has a manual page, and the two say the same.
+
+bats_require_minimum_version 1.5.0
+
+root=$BATS_TEST_DIRNAME/..
+
+setup() {
+  shopt -s nullglob
+  pages=("$root"/man/*.[1-8])
+  programs=()
+  for folder in "$root"/cmd/*/; do programs+=("moat-$(basename "$folder")"); done
+}
+
+# Prints the page of a program.
+page_of() {
+  local page
+  for page in "$root/man/$1".[18]; do echo "$page"; done
+}
+
+# Prints a page as a reader sees it, a paragraph a line.
+rendered() { mandoc -T ascii -O width=20000 "$1" | col -b -x; }
+
+# Prints one section of a page.
+section() { # PAGE NAME
+  rendered "$1" | awk -v name="$2" '/^[A-Z]/ { on = $0 == name; next } on'
+}
+
+@test "the pages are clean" {
+  [ ${#pages[@]} -gt 0 ]
+  run -0 mandoc -T lint -W style "${pages[@]}"
+  [ -z "$output" ]
+}
+
+@test "the page of each program says what --help says" {
+  for program in "${programs[@]}"; do
+    page=$(page_of "$program")
+    [ -n "$page" ]
+    diff <("$root"/scripts/man-options "$page") \
+         <("$program" --help | "$root"/scripts/help-options)
+  done
+}
+
+@test "a page has the name and half line of its program" {
+  for program in "${programs[@]}"; do
+    summary=$(moat --help | awk -v name="$program" '$1 == name { $1 = ""; print substr($0, 2) }')
+    [ -n "$summary" ]
+    section "$(page_of "$program")" NAME >"$BATS_TEST_TMPDIR/name"
+    run -0 cat "$BATS_TEST_TMPDIR/name"
+    [[ $output == *"$program - "* ]] || { echo "$program: $output"; false; }
+  done
+}
+
+@test "a program's page has the sections that a reader looks for" {
+  for program in "${programs[@]}"; do
+    page=$(page_of "$program")
+    for name in NAME SYNOPSIS DESCRIPTION ENVIRONMENT "EXIT STATUS" EXAMPLES "SEE ALSO"; do
+      rendered "$page" | grep -qx "$name" || { echo "$page: no $name"; false; }
+    done
+  done
+}
+
+@test "each program prints its version" {
+  version=$(sed -n 's/.*\*version = "\(.*\)".*/\1/p' "$root/libcommon/base/version.h")
+  for program in "${programs[@]}"; do
+    run -0 "$program" --version
+    [ "$output" = "$program $version" ]
+  done
+}
+
+@test "every page that another names is there" {
+  for page in "${pages[@]}"; do
+    while read -r name volume; do
+      [ -e "$root/man/$name.$volume" ] || { echo "$page: $name($volume)"; false; }
+    done < <(sed -n 's/^\.Xr \(moat[a-z-]*\) \([1-8]\).*/\1 \2/p' "$page")
+  done
+}
+
+# An option in an example is one of the program that it follows, unless the words
+# after it are another program's.
+@test "the options in the examples are options" {
+  for page in "${pages[@]}"; do
+    section "$page" EXAMPLES >"$BATS_TEST_TMPDIR/examples"
+    while read -r program option; do
+      # A page may speak of programs that are not there yet.
+      command -v "$program" >/dev/null || continue
+      "$program" --help | grep -q -- "^  $option\b" ||
+        { echo "$page: $program $option"; false; }
+    done < <(awk '{
+        sub(/^ *[$#%] /, "")
+        if (!continued) program = ""
+        continued = sub(/\\$/, "")
+        for (i = 1; i <= NF; i++) {
+          word = $i; gsub(/^["'\''(]+|["'\''),;]+$/, "", word)
+          if (word ~ /^(\|+|&&|;)$/) program = ""
+          if (word ~ /^moat-[a-z]+$/) program = word
+          else if (word ~ /^[a-z.\/]+\/[a-z]+$/ && word !~ /^--/) continue
+          else if (program != "" && word ~ /^--[a-z]/) {
+            sub(/=.*/, "", word); print program, word
+          }
+        }
+      }' "$BATS_TEST_TMPDIR/examples")
+  done
+}
