@@ -65,7 +65,7 @@ struct QueuedMessage {
   std::string sender;     // empty: the null sender
   std::int64_t time = 0;  // when it was queued
   std::uint64_t size = 0;
-  Environment session;  // of the fixed list (session_variables())
+  Environment session;  // of the fixed list (session.h)
   std::string file;     // its name under mess/; empty: the octets are in the record
   std::vector<QueueRecipient> recipients;  // by number
 };
@@ -148,12 +148,6 @@ struct QueueSettings {
   std::uint64_t inline_size = std::uint64_t{64} << 10U;  // over it: a file of its own
   Milliseconds write_wait = Milliseconds(60'000);        // for other writers
 };
-
-// The variables of a session that go along with its message, in order.
-std::span<const std::string_view> session_variables();
-
-// Keeps the variables of that list.
-Environment session_of(const Environment &environment);
 
 class QueueStore {
  public:
