@@ -70,17 +70,16 @@ const Program *find_program(std::string_view word);
 // invocation). The value is a struct with a member `Common common` and, in a
 // chain program, `Argv next`.
 template <typename Value>
-struct Functions {
-  Prepared<Value> (*prepare)(const Argv &, const Environment &);
-  Next (*run)(const Value &, Invocation &);
-};
+using Prepare = Prepared<Value> (*)(const Argv &, const Environment &);
+template <typename Value>
+using Run = Next (*)(const Value &, Invocation &);
 
-template <typename Value, Functions<Value> functions>
+template <typename Value, Prepare<Value> prepare, Run<Value> run_value>
 class TaskOf final : public Task {
  public:
   explicit TaskOf(Value value) : value_(std::move(value)) {}
   Next run(Invocation &invocation) const override {
-    return functions.run(value_, invocation);
+    return run_value(value_, invocation);
   }
   const Common &common() const override { return value_.common; }
   const Argv &next() const override {
@@ -94,7 +93,7 @@ class TaskOf final : public Task {
 
   static Prepared<std::unique_ptr<Task>> make(const Argv &argv,
                                               const Environment &environment) {
-    auto prepared = functions.prepare(argv, environment);
+    auto prepared = prepare(argv, environment);
     if (auto *stop = std::get_if<Stop>(&prepared)) return std::move(*stop);
     std::unique_ptr<Task> task =
         std::make_unique<TaskOf>(std::move(std::get<Value>(prepared)));
@@ -105,9 +104,9 @@ class TaskOf final : public Task {
   Value value_;
 };
 
-template <typename Value, Functions<Value> functions>
+template <typename Value, Prepare<Value> prepare, Run<Value> run>
 constexpr Program program(std::string_view name, std::string_view summary) {
-  return {name, summary, &TaskOf<Value, functions>::make};
+  return {name, summary, &TaskOf<Value, prepare, run>::make};
 }
 
 }  // namespace moat
