@@ -91,8 +91,9 @@ std::string LocalWorker::answer(Packet request, int /*door*/, int /*stop*/) {
   if (!delivery || delivery->recipients.size() != 1 || delivery->maildir.empty() ||
       request.fds.size() != 1 || ::fstat(request.fds[0].get(), &message) != 0 ||
       !S_ISREG(message.st_mode)) {
-    log_.event("refused",
-               {{"reason", delivery ? "request" : std::string_view(delivery.error().what)}});
+    log_.event(
+        "refused",
+        {{"reason", delivery ? "request" : std::string_view(delivery.error().what)}});
     return "";
   }
   LocalMail mail;

@@ -15,10 +15,10 @@
 namespace moat {
 
 struct LocalSettings {
-  uid_t min_uid = 100;        // root becomes nobody below this
-  bool create = false;        // makes a missing Maildir
+  uid_t min_uid = 100;           // root becomes nobody below this
+  bool create = false;           // makes a missing Maildir
   Milliseconds timeout{300000};  // of a delivery under another user
-  std::string host;           // this server's name
+  std::string host;              // this server's name
 };
 
 // Delivers as this process's own user or, as root, in a child that has become

@@ -26,7 +26,8 @@ constexpr std::string_view loop_field = "delivered-to:";
 Outcome refusal(std::string_view what) {
   switch (errno) {
     case EDQUOT: return Outcome::defer("4.2.2", "mailbox is over quota");
-    case EFBIG: return Outcome::defer("4.2.2", "message is over the mailbox's size limit");
+    case EFBIG:
+      return Outcome::defer("4.2.2", "message is over the mailbox's size limit");
     case ENOSPC: return Outcome::defer("4.3.1", "disk is full");
     case ENOENT:
     case ENOTDIR: return Outcome::defer("4.2.1", "mailbox is missing");
@@ -54,7 +55,8 @@ std::string unique_part() {
   return std::to_string(::getpid()) + "_" + std::to_string(Clock::boot_ms());
 }
 
-ssize_t read_piece(const LocalMail &mail, off_t offset, std::array<char, piece_size> &to) {
+ssize_t read_piece(const LocalMail &mail, off_t offset,
+                   std::array<char, piece_size> &to) {
   for (;;) {
     const ssize_t count = mail.rewound
                               ? ::pread(mail.message, to.data(), to.size(), offset)
@@ -153,8 +155,8 @@ Outcome deliver_to_maildir(const std::string &folder, const LocalMail &mail,
   const std::string time = std::to_string(mail.time);
   const std::string middle = mail.name.empty() ? "P" + unique : "Q" + mail.name;
   const std::string name = time + "." + middle + "." + std::string(host);
-  Temporary temporary(tmp.get(), time + "." + middle + "T" + unique + "." +
-                                     std::string(host));
+  Temporary temporary(tmp.get(),
+                      time + "." + middle + "T" + unique + "." + std::string(host));
   if (temporary.file() < 0) return refusal("tmp");
   if (auto outcome = fill(temporary.file(), mail)) return *outcome;
   if (!publish(temporary, tmp.get(), fresh.get(), name)) return refusal("link");

@@ -85,7 +85,7 @@ Next local_run(const Settings &settings, Invocation &invocation) {
 }  // namespace
 
 extern const Program local_program;
-const Program local_program = program<Settings, &local_prepare, &local_run>(
-    "moat-local", "delivers to a Maildir");
+const Program local_program =
+    program<Settings, &local_prepare, &local_run>("moat-local", "delivers to a Maildir");
 
 }  // namespace moat

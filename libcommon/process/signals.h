@@ -40,7 +40,7 @@ class IgnoredSignal {
 
  private:
   int signal_;
-  struct sigaction before_ {};
+  struct sigaction before_{};
 };
 
 }  // namespace moat

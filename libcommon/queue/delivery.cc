@@ -114,8 +114,8 @@ std::string delivery_text(const Delivery &delivery) {
   add("arrival", std::to_string(delivery.arrival));
   if (!delivery.maildir.empty()) add("maildir", delivery.maildir);
   if (delivery.owner) {
-    add("owner", std::to_string(delivery.owner->uid) + ":" +
-                     std::to_string(delivery.owner->gid));
+    add("owner",
+        std::to_string(delivery.owner->uid) + ":" + std::to_string(delivery.owner->gid));
   }
   if (!delivery.route.empty()) add("route", delivery.route);
   return text;
@@ -128,11 +128,10 @@ Result<Delivery> parse_delivery(std::string_view text) {
   while (!text.empty()) {
     std::string_view value = take_until(text, '\0');
     const std::string_view name = take_until(value, '=');
-    const bool twice = name != "recipient" &&
-                       std::find(seen.begin(), seen.end(), name) != seen.end();
+    const bool twice =
+        name != "recipient" && std::find(seen.begin(), seen.end(), name) != seen.end();
     seen.push_back(name);
-    if (twice || value.size() > max_delivery_value ||
-        !set_field(delivery, name, value)) {
+    if (twice || value.size() > max_delivery_value || !set_field(delivery, name, value)) {
       return permanent_error("bad field in request: " + std::string(name.substr(0, 20)));
     }
   }
