@@ -37,7 +37,7 @@ flags_release := -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE \
                  -ffunction-sections -fdata-sections
 flags_asan    := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
                  -fno-omit-frame-pointer -DMOAT_SANITIZED
-flags_cov     := -O0 --coverage -std=gnu++20
+flags_cov     := -O0 --coverage -std=gnu++20 -DMOAT_SANITIZED
 flags_fuzz    := -O1 -fsanitize=fuzzer-no-link,address,undefined -DMOAT_SANITIZED \
                  -fno-sanitize-recover=all
 hardened      := -Wl,-z,relro,-z,now -Wl,--gc-sections

@@ -119,6 +119,32 @@ const Task *PreparedChain::find(const Argv &argv, const Environment &environment
   return nullptr;
 }
 
+std::optional<Stop> PreparedChain::renew(const Environment &environment) {
+  for (Link &link : links_) {
+    auto variables = option_variables(link.argv[0], environment);
+    if (variables == link.variables) continue;
+    auto prepared = find_program(link.argv[0])->prepare(link.argv, environment);
+    if (auto *stop = std::get_if<Stop>(&prepared)) {
+      return Stop{stop->code, link.argv[0] + ": " + stop->text};
+    }
+    link.task = std::move(std::get<std::unique_ptr<Task>>(prepared));
+    link.variables = std::move(variables);
+  }
+  return std::nullopt;
+}
+
+std::optional<Confinement> PreparedChain::confinement() const {
+  if (!whole_) return std::nullopt;
+  Confinement all;
+  for (const Link &link : links_) {
+    const auto own = link.task->confinement();
+    if (!own) return std::nullopt;
+    all.read.insert(all.read.end(), own->read.begin(), own->read.end());
+    all.write.insert(all.write.end(), own->write.begin(), own->write.end());
+  }
+  return all;
+}
+
 Error exec_program(const Argv &argv, const Environment &environment) {
   std::vector<std::string> words = argv;
   std::vector<std::string> entries = environment.strings();

@@ -43,6 +43,14 @@ class PreparedChain {
   // Returns the words that are not called but exec'd; empty when whole().
   const Argv &rest() const { return rest_; }
 
+  // Prepares again each program whose option variables are not what they were:
+  // an access rule set them for one client. A mistake is a Stop.
+  std::optional<Stop> renew(const Environment &environment);
+
+  // Returns what all of it needs where it is called as a whole and each program
+  // can be confined.
+  std::optional<Confinement> confinement() const;
+
  private:
   struct Link {
     Argv argv;

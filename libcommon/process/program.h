@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,6 +15,7 @@
 #include "libcommon/base/log.h"
 #include "libcommon/base/stop.h"
 #include "libcommon/cli/options.h"
+#include "libcommon/process/confine.h"
 
 namespace moat {
 
@@ -50,6 +52,10 @@ class Task {
 
   // Returns the argv of the program behind it in a chain, empty if none.
   virtual const Argv &next() const = 0;
+
+  // Returns what its run needs when it execs nothing; nullopt when it must not
+  // be confined. An acceptor confines a chain that is called as a whole.
+  virtual std::optional<Confinement> confinement() const = 0;
 };
 
 // A program's row in the table.
@@ -67,8 +73,9 @@ std::span<const Program *const> program_table();
 const Program *find_program(std::string_view word);
 
 // Makes a row of NAME_prepare(argv, environment) and NAME_run(value,
-// invocation). The value is a struct with a member `Common common` and, in a
-// chain program, `Argv next`.
+// invocation). The value is a struct with a member `Common common`, in a chain
+// program `Argv next`, and where it can be confined a member function
+// `std::optional<Confinement> confinement() const`.
 template <typename Value>
 using Prepare = Prepared<Value> (*)(const Argv &, const Environment &);
 template <typename Value>
@@ -88,6 +95,13 @@ class TaskOf final : public Task {
     } else {
       static const Argv none;
       return none;
+    }
+  }
+  std::optional<Confinement> confinement() const override {
+    if constexpr (requires(const Value &v) { v.confinement(); }) {
+      return value_.confinement();
+    } else {
+      return std::nullopt;
     }
   }
 
