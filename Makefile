@@ -140,10 +140,15 @@ fuzz-check: $(fuzzers)
 	  $$fuzzer tests/fuzz/$$(basename $$fuzzer).corpus/* || exit 1; \
 	done
 
+# Side by side with Debian's Postfix; BENCH holds options of tests/bench/run.
+bench: all $(out)/tools/smtpload
+	@scripts/need bench
+	tests/bench/run $(BENCH)
+
 clean:
 	rm -rf $(B)
 
-.PHONY: all separate deps check test-programs unit-check fuzz-check clean
+.PHONY: all separate deps check bench test-programs unit-check fuzz-check clean
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 
