@@ -1,6 +1,5 @@
 #include "libcommon/state/store.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -74,8 +73,8 @@ class InUse {
 Status Store::Impl::open() {
   unsigned flags = 0;
   if (mode.published) {
-    const Fd there(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!there) return system_error(path);
+    const auto whole = check_store_file(path);
+    if (!whole) return whole;
     flags = MDB_RDONLY | MDB_NOLOCK | MDB_NORDAHEAD;
   } else {
     const auto fit = check_store_files(path);

@@ -16,6 +16,8 @@
 namespace moat {
 namespace {
 
+// LMDB makes a fresh file of an empty one; where there was a file, that is loss.
+constexpr off_t smallest_file = 1024;
 constexpr std::uint64_t first_map_size = std::uint64_t{1} << 20U;
 constexpr std::array<long, 4> network_magic{0x6969, 0x517B, 0xFF534D42, 0xFE534D42};
 constexpr long shortest_nap = 20'000;   // nanoseconds
@@ -98,12 +100,20 @@ std::string folder_of(const std::string &path) {
 std::string lock_file_of(const std::string &path) { return path + "-lock"; }
 std::string writer_file_of(const std::string &path) { return path + ".writer"; }
 
-Status check_store_files(const std::string &path) {
-  for (const std::string &each : {path, lock_file_of(path)}) {
-    struct stat status{};
-    if (::stat(each.c_str(), &status) != 0) return missing(each);
-    if (!S_ISREG(status.st_mode)) return temporary_error(each + ": not a file");
+Status check_store_file(const std::string &path) {
+  struct stat status{};
+  if (::stat(path.c_str(), &status) != 0) return missing(path);
+  if (!S_ISREG(status.st_mode)) return temporary_error(path + ": not a file");
+  if (status.st_size < smallest_file) {
+    return Error{true, path + ": damaged: no head", Cause::damaged};
   }
+  return done;
+}
+
+Status check_store_files(const std::string &path) {
+  const auto whole = check_store_file(path);
+  if (!whole) return whole;
+  if (::access(lock_file_of(path).c_str(), F_OK) != 0) return missing(lock_file_of(path));
   struct statfs system{};
   if (::statfs(path.c_str(), &system) != 0) return system_error(path);
   if (std::find(network_magic.begin(), network_magic.end(), system.f_type) !=
