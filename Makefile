@@ -10,6 +10,8 @@
 # make lint        clang-format, clang-tidy, mandoc and shellcheck
 # make coverage    a table of the lines that the tests ran
 #
+# "make users" makes the users of a gate, as root, before its first start.
+# "make install SEPARATE=yes" installs one executable a program.
 # LINK=dynamic links the system's libraries as shared objects. BUILD=asan and
 # BUILD=cov build with sanitizers or for coverage, each in a tree of its own.
 
@@ -17,6 +19,28 @@ BUILD  ?= release
 LINK   ?= static
 B      ?= build
 PREFIX ?= /usr/local
+
+# Where "make install" puts things, and whom the services run as.
+BINDIR   ?= $(PREFIX)/bin
+MANDIR   ?= $(PREFIX)/share/man
+UNITDIR  ?= $(PREFIX)/lib/systemd/system
+ETCDIR   ?= /etc/moat
+STATEDIR ?= /var/lib/moat
+SPOOLDIR ?= /var/spool/moat
+RUNDIR   ?= /run/moat
+VMAILDIR ?= /var/vmail
+LOGDIR   ?= /var/log/moat
+MOAT     ?= moat
+MOATSCAN ?= moatscan
+MOATQ    ?= moatq
+MOATREMOTE ?= moatremote
+MOATRELAY  ?= moatrelay
+MOATPW   ?= moatpw
+MOATTLS  ?= moattls
+MOATMAIL ?= moatmail
+MOATLOG  ?= moatlog
+MOATSTATE ?= moatstate
+
 TIDY   ?= clang-tidy-19
 FORMAT ?= clang-format-19
 FUZZ_TIME ?= 60
@@ -53,6 +77,9 @@ compile  := $(CXX) -std=c++20 -g -I. -D_GLIBCXX_ASSERTIONS $(warnings) \
             $(flags_$(BUILD)) $(CXXFLAGS) -MMD -MP
 link     := $(CXX) $(or $(link_$(BUILD)),$(link_$(BUILD)_$(LINK))) $(LDFLAGS)
 libs     := -lboost_program_options -llmdb -lsodium $(LDLIBS)
+
+# These targets build on every core without being told.
+make = +$(MAKE) -j$(shell nproc)
 
 all: $(bin)/moat $(names:%=$(bin)/moat-%)
 
@@ -126,9 +153,11 @@ deps:
 
 check:
 	scripts/need build check
-	$(MAKE) all separate test-programs
-	$(MAKE) BUILD=asan all test-programs
+	$(make) all separate test-programs
+	$(make) BUILD=asan all test-programs
 	scripts/check
+
+fuzzers: $(fuzzers)
 
 test-programs: $(tests) $(fuzzers) $(testtools)
 
@@ -140,15 +169,49 @@ fuzz-check: $(fuzzers)
 	  $$fuzzer tests/fuzz/$$(basename $$fuzzer).corpus/* || exit 1; \
 	done
 
-# Side by side with Debian's Postfix; BENCH holds options of tests/bench/run.
-bench: all $(out)/tools/smtpload
-	@scripts/need bench
-	tests/bench/run $(BENCH)
+bats-check: all
+	PATH="$(abspath $(bin)):$$PATH" bats tests
+
+run:
+	scripts/need build run
+	$(make) all
+	@scripts/run
+
+bench:
+	scripts/need build bench
+	$(make) all separate test-programs
+	tests/bench/run
+
+fuzz:
+	scripts/need build fuzz
+	scripts/fuzz $(FUZZ_TIME)
+
+coverage:
+	scripts/need build check coverage
+	$(make) BUILD=cov all test-programs
+	scripts/coverage
+
+lint:
+	scripts/need build lint
+	scripts/lint $(FORMAT) $(TIDY)
+
+settings := DESTDIR BINDIR MANDIR UNITDIR ETCDIR STATEDIR SPOOLDIR RUNDIR VMAILDIR LOGDIR \
+            MOAT MOATSCAN MOATQ MOATREMOTE MOATRELAY MOATPW MOATTLS MOATMAIL MOATLOG MOATSTATE
+set_all  := env $(foreach name,$(settings),$(name)='$($(name))')
+install: $(if $(SEPARATE),separate,all)
+	@$(set_all) FUSED=$(bin)/moat SEPARATE=$(if $(SEPARATE),$(sep)) scripts/install add $(names)
+
+uninstall:
+	@$(set_all) scripts/install remove $(names)
+
+users:
+	@$(set_all) scripts/users
 
 clean:
 	rm -rf $(B)
 
-.PHONY: all separate deps check bench test-programs unit-check fuzz-check clean
+.PHONY: all separate deps check fuzzers test-programs unit-check fuzz-check bats-check run \
+        bench fuzz coverage lint install uninstall users clean
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 

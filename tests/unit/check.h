@@ -25,6 +25,4 @@ inline int done() {
 
 }  // namespace moat::test
 
-// The claim may be anything that is true or false: a Result, an optional, a lambda.
-#define CHECK(...) \
-  moat::test::report(static_cast<bool>(__VA_ARGS__), #__VA_ARGS__, __FILE__, __LINE__)
+#define CHECK(claim) moat::test::report((claim), #claim, __FILE__, __LINE__)
