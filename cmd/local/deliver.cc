@@ -19,9 +19,7 @@ constexpr std::size_t max_answer = 1024;
 
 Outcome deliver_here(const std::string &folder, const LocalMail &mail,
                      const LocalSettings &settings) {
-  struct stat there{};
-  if (settings.create && ::stat((folder + "/new").c_str(), &there) != 0 &&
-      errno == ENOENT) {
+  if (settings.create && !is_maildir(folder)) {
     const auto made = make_maildir(folder);
     if (!made) return Outcome::defer("4.2.1", made.error().what);
   }

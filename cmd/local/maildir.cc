@@ -165,6 +165,13 @@ Outcome deliver_to_maildir(const std::string &folder, const LocalMail &mail,
   return Outcome::ok("delivered");
 }
 
+bool is_maildir(const std::string &folder) {
+  struct stat there{};
+  return ::stat((folder + "/cur").c_str(), &there) == 0 || errno != ENOENT;
+}
+
+// cur/ comes last, when the rest is synced: where it is, nothing needs to be made
+// or synced again; where a crash came before, all of it is.
 Status make_maildir(const std::string &folder) {
   const auto parent = [](const std::string &path) {
     const auto slash = path.find_last_of('/');
@@ -172,13 +179,17 @@ Status make_maildir(const std::string &folder) {
     return slash == 0 ? std::string("/") : path.substr(0, slash);
   };
   const std::string above = parent(folder);
-  for (const std::string &path :
-       {above, folder, folder + "/tmp", folder + "/new", folder + "/cur"}) {
-    if (::mkdir(path.c_str(), 0700) == 0) {
-      if (auto synced = sync_folder(parent(path)); !synced) return synced;
-    } else if (errno != EEXIST) {
+  for (const std::string &path : {above, folder, folder + "/tmp", folder + "/new"}) {
+    if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
       return system_error("cannot make a Maildir");
     }
+  }
+  for (const std::string &path : {folder, above, parent(above)}) {
+    auto synced = sync_folder(path);
+    if (!synced) return synced;
+  }
+  if (::mkdir((folder + "/cur").c_str(), 0700) != 0 && errno != EEXIST) {
+    return system_error("cannot make a Maildir");
   }
   return done;
 }

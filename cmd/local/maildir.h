@@ -36,8 +36,12 @@ struct LocalMail {
 Outcome deliver_to_maildir(const std::string &folder, const LocalMail &mail,
                            std::string_view host);
 
+// Returns whether make_maildir need not be called: the folder is a Maildir, or
+// cannot be looked into.
+bool is_maildir(const std::string &folder);
+
 // Makes what is missing of a Maildir: the folder, its parent, tmp, new and cur,
-// mode 0700, synced.
+// mode 0700, and syncs it, also what another process had made and not synced.
 Status make_maildir(const std::string &folder);
 
 // Looks for a Delivered-To field of this address in the header of a message that
