@@ -177,10 +177,11 @@ run:
 	$(make) all
 	@scripts/run
 
+# Side by side with Debian's Postfix; BENCH holds options of tests/bench/run.
 bench:
 	scripts/need build bench
-	$(make) all separate test-programs
-	tests/bench/run
+	$(make) all $(out)/tools/smtpload
+	tests/bench/run $(BENCH)
 
 fuzz:
 	scripts/need build fuzz

@@ -9,14 +9,26 @@
 
 namespace moat {
 
+// What a caller may have to tell apart; most need not.
+enum class Cause {
+  other,
+  full,     // no room: disk, quota, inodes, or the ceiling of a file
+  busy,     // somebody else held a lock for too long
+  missing,  // the file is not there
+  damaged,  // the file is there, and what it holds cannot be trusted
+  newer,    // a newer version wrote it
+};
+
 struct Error {
   bool temporary;    // true when the same call may succeed later
   std::string what;  // for the log: one line, lower case, no full stop
+  Cause cause = Cause::other;
 };
 
 // Returns the error for the system call that has just set errno, reading
 // "WHAT: No such file or directory". It is always temporary: what the system
-// refuses today it may grant tomorrow, and no mail should bounce meanwhile.
+// refuses today it may grant tomorrow, and no mail should bounce meanwhile. The
+// cause is full or missing where errno says so.
 Error system_error(std::string_view what);
 
 // Returns the error of a text that is wrong, and stays wrong.

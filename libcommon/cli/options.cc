@@ -23,25 +23,13 @@ constexpr int style = po::command_line_style::allow_long |
                       po::command_line_style::long_allow_adjacent |
                       po::command_line_style::long_allow_next;
 
-// Refuses "-v", which Boost without short options takes for an operand: in a
-// chain it would be the name of the next program.
+// Refuses "-v", which Boost without short options takes for an operand.
 std::vector<po::option> refuse_short(std::vector<std::string> &words) {
   const std::string &word = words[0];
   if (word.size() > 1 && word[0] == '-' && word[1] != '-') {
     throw po::unknown_option(word);
   }
   return {};
-}
-
-// Makes operands of all the words from the first that is not an option, where
-// Boost would go on looking for options among them.
-std::vector<po::option> stop_at_operand(std::vector<std::string> &words) {
-  if (words[0].size() > 1 && words[0][0] == '-') return refuse_short(words);
-
-  std::vector<po::option> operands(words.size());
-  for (std::size_t i = 0; i < words.size(); ++i) operands[i].value = {words[i]};
-  words.clear();
-  return operands;
 }
 
 std::optional<bool> parse_switch(std::string_view value) {
@@ -225,6 +213,34 @@ std::optional<Stop> Options::parse(const Argv &argv, const Environment &environm
   return std::nullopt;
 }
 
+// Parts options from operands, and joins each option with its value to one word.
+// Boost would look for options among the next program's, and take a value that
+// is also the name of an option ("--rules rate") for a missing one. An empty
+// value it takes only as a word of its own.
+Argv Options::option_words(const Argv &argv, Argv &operands) {
+  Argv words;
+  for (std::size_t i = 1; i < argv.size(); ++i) {
+    const std::string &word = argv[i];
+    const bool ended = word == "--";
+    if (ended || word.size() < 2 || word[0] != '-') {
+      const auto rest = argv.begin() + static_cast<std::ptrdiff_t>(i + (ended ? 1 : 0));
+      const auto end = interleaved_ && !ended ? rest + 1 : argv.end();
+      operands.insert(operands.end(), rest, end);
+      if (end == argv.end()) break;
+      continue;
+    }
+    const Option *option = word.starts_with("--") ? find(word.substr(2)) : nullptr;
+    words.push_back(word);
+    if (option == nullptr || option->metavar.empty() || i + 1 == argv.size()) continue;
+    const std::string &value = argv[i + 1];
+    if (value.starts_with("--")) break;  // it is missing: Boost says so
+    if (value.empty()) words.emplace_back();
+    if (!value.empty()) words.back() += "=" + value;
+    ++i;
+  }
+  return words;
+}
+
 std::optional<Stop> Options::read_command_line(const Argv &argv, Argv &operands) {
   po::options_description known;
   for (const Option &option : options_) {
@@ -235,15 +251,9 @@ std::optional<Stop> Options::read_command_line(const Argv &argv, Argv &operands)
     }
   }
   try {
-    po::command_line_parser parser(
-        std::vector<std::string>(argv.begin() + 1, argv.end()));
-    parser.options(known).style(style);
-    parser.extra_style_parser(interleaved_ ? refuse_short : stop_at_operand);
+    po::command_line_parser parser(option_words(argv, operands));
+    parser.options(known).style(style).extra_style_parser(refuse_short);
     for (const po::option &found : parser.run().options) {
-      if (found.string_key.empty()) {
-        operands.insert(operands.end(), found.value.begin(), found.value.end());
-        continue;
-      }
       Option &option = *find(found.string_key);
       const std::string value = found.value.empty() ? "1" : found.value[0];
       if (auto stop = set(option, value, "command line")) return stop;

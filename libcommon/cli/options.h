@@ -90,6 +90,7 @@ class Options {
 
   Option &add(Option option);
   Option *find(std::string_view word);
+  Argv option_words(const Argv &argv, Argv &operands);
   std::optional<Stop> read_command_line(const Argv &argv, Argv &operands);
   std::optional<Stop> read_environment(const Environment &environment);
   std::optional<Stop> set(Option &option, const std::string &value, std::string source);

@@ -25,4 +25,6 @@ inline int done() {
 
 }  // namespace moat::test
 
-#define CHECK(claim) moat::test::report((claim), #claim, __FILE__, __LINE__)
+// The claim may be anything that is true or false: a Result, an optional, a lambda.
+#define CHECK(...) \
+  moat::test::report(static_cast<bool>(__VA_ARGS__), #__VA_ARGS__, __FILE__, __LINE__)

@@ -70,6 +70,20 @@ void reads_every_kind() {
   CHECK(s.operands.empty());
 }
 
+void takes_values_that_look_like_options() {
+  for (const bool interleaved : {false, true}) {
+    Sample s;
+    if (interleaved) s.options.interleave();
+    CHECK(!s.parse({"--name", "count", "--count", "2", "--user", "-text"}));
+    CHECK(s.name == "count" && s.count == 2 && s.user == "-text");
+    Sample t;
+    if (interleaved) t.options.interleave();
+    CHECK(!t.parse({"--name", "", "--user", "fast"}) && t.name.empty());
+    CHECK(t.user == "fast" && !t.fast);
+  }
+  CHECK(complaint({"--name", "--fast"}) != "" && complaint({"--name"}) != "");
+}
+
 void leaves_the_next_program_its_options() {
   Sample s;
   CHECK(!s.parse({"--fast", "next", "--name", "x", "--", "-y"}));
@@ -179,6 +193,7 @@ void shows_values_and_where_they_came_from() {
 
 int main() {
   reads_every_kind();
+  takes_values_that_look_like_options();
   leaves_the_next_program_its_options();
   takes_options_behind_operands_in_the_shell();
   asks_the_environment_after_the_command_line();
