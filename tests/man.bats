@@ -27,10 +27,14 @@ section() { # PAGE NAME
   rendered "$1" | awk -v name="$2" '/^[A-Z]/ { on = $0 == name; next } on'
 }
 
+# What mandoc finds of other pages depends on what this machine has; ours are
+# looked for below.
 @test "the pages are clean" {
   [ ${#pages[@]} -gt 0 ]
-  run -0 mandoc -T lint -W style "${pages[@]}"
-  [ -z "$output" ]
+  lint=$(MANPATH=/nonexistent mandoc -T lint -W style "${pages[@]}" 2>&1 |
+    grep -v 'referenced manual not found' || :)
+  echo "$lint"
+  [ -z "$lint" ]
 }
 
 @test "the page of each program says what --help says" {
