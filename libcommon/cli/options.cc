@@ -266,9 +266,9 @@ std::optional<Stop> Options::read_command_line(const Argv &argv, Argv &operands)
 
 std::optional<Stop> Options::read_environment(const Environment &environment) {
   for (Option &option : options_) {
-    if (option.source != "default" || !option.from_environment) continue;
+    if (option.source != "default") continue;
     std::string name = variable(option.word);
-    auto value = environment.get(name);
+    auto value = option.from_environment ? environment.get(name) : std::nullopt;
     if (!value && !option.other_variable.empty()) {
       name = option.other_variable;
       value = environment.get(name);

@@ -61,7 +61,8 @@ class Options {
   void command_line_only();
 
   // Takes the option declared last also from `variable`, a name that other
-  // software fixed (QMAILQUEUE), after its own variable.
+  // software fixed (QMAILQUEUE), after its own variable or, behind
+  // command_line_only, in place of it.
   void also_from(std::string variable);
 
   // Reads the command line, then the variables for what it left out. Sets the

@@ -69,8 +69,8 @@ std::string received_field(const TraceFacts &facts, std::int64_t wall_seconds) {
   const std::string address = facts.address ? facts.address->literal() : "[unknown]";
   const std::string_view with = facts.utf8 ? "UTF8SMTP" : facts.esmtp ? "ESMTP" : "SMTP";
   std::string field = "Received: from " + clean(facts.helo);
-  field.append(" (").append(name).append(" ").append(address).append(")\n");
-  field.append("  by ").append(facts.me).append(" with ").append(with).append("\n");
+  field.append(" (").append(name).append(" ").append(address).append(")");
+  field.append(" by ").append(facts.me).append(" with ").append(with).append("\n");
   field.append("  id ").append(clean(facts.session)).append("; ");
   return field.append(mail_date(wall_seconds)).append("\n");
 }

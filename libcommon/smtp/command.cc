@@ -16,16 +16,16 @@ struct VerbName {
 };
 
 constexpr std::array<VerbName, 29> verbs{{
-    {"MAIL", Verb::mail},       {"RCPT", Verb::rcpt},       {"EHLO", Verb::ehlo},
-    {"QUIT", Verb::quit},       {"DATA", Verb::data},       {"RSET", Verb::rset},
-    {"HELO", Verb::helo},       {"BDAT", Verb::bdat},       {"NOOP", Verb::noop},
-    {"VRFY", Verb::vrfy},       {"HELP", Verb::help},       {"EXPN", Verb::known},
-    {"ETRN", Verb::known},      {"TURN", Verb::known},      {"SEND", Verb::known},
-    {"SOML", Verb::known},      {"SAML", Verb::known},      {"ATRN", Verb::known},
-    {"AUTH", Verb::known},      {"STARTTLS", Verb::known},  {"GET", Verb::foreign},
-    {"POST", Verb::foreign},    {"CONNECT", Verb::foreign}, {"HEAD", Verb::foreign},
-    {"PUT", Verb::foreign},     {"OPTIONS", Verb::foreign}, {"DELETE", Verb::foreign},
-    {"PATCH", Verb::foreign},   {"TRACE", Verb::foreign},
+    {"MAIL", Verb::mail},     {"RCPT", Verb::rcpt},       {"EHLO", Verb::ehlo},
+    {"QUIT", Verb::quit},     {"DATA", Verb::data},       {"RSET", Verb::rset},
+    {"HELO", Verb::helo},     {"BDAT", Verb::bdat},       {"NOOP", Verb::noop},
+    {"VRFY", Verb::vrfy},     {"HELP", Verb::help},       {"EXPN", Verb::known},
+    {"ETRN", Verb::known},    {"TURN", Verb::known},      {"SEND", Verb::known},
+    {"SOML", Verb::known},    {"SAML", Verb::known},      {"ATRN", Verb::known},
+    {"AUTH", Verb::known},    {"STARTTLS", Verb::known},  {"GET", Verb::foreign},
+    {"POST", Verb::foreign},  {"CONNECT", Verb::foreign}, {"HEAD", Verb::foreign},
+    {"PUT", Verb::foreign},   {"OPTIONS", Verb::foreign}, {"DELETE", Verb::foreign},
+    {"PATCH", Verb::foreign}, {"TRACE", Verb::foreign},
 }};
 
 // Words by which other protocols begin, and the lines of a request that a form

@@ -253,7 +253,8 @@ SessionReport Session::take_report() {
 }
 
 void Session::say(Reply reply) {
-  const bool slow = state_.errors > rules_.tarpit_after && rules_.tarpit_delay.count() > 0;
+  const bool slow =
+      state_.errors > rules_.tarpit_after && rules_.tarpit_delay.count() > 0;
   (slow || !delayed_.empty() ? delayed_ : output_) += reply.render();
 }
 
@@ -270,8 +271,8 @@ void Session::refuse(std::string_view stage, Reply reply, std::string_view reaso
   if (recipient.empty() && !state_.recipients.empty()) {
     recipient = state_.recipients.front();
   }
-  reports_.push_back({SessionReport::Event::reject, stage, reply, state_.mail.sender.text(),
-                      std::move(recipient), reason});
+  reports_.push_back({SessionReport::Event::reject, stage, reply,
+                      state_.mail.sender.text(), std::move(recipient), reason});
   say(std::move(reply));
 }
 

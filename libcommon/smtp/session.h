@@ -63,9 +63,9 @@ struct SessionState {
   std::uint64_t errors = 0;
   std::uint64_t junk = 0;
   std::uint64_t unknown = 0;
-  std::uint64_t rejects = 0;   // of the whole session, for the log
-  std::uint64_t messages = 0;  // accepted ones
-  std::int64_t started_ms = 0; // boot time
+  std::uint64_t rejects = 0;    // of the whole session, for the log
+  std::uint64_t messages = 0;   // accepted ones
+  std::int64_t started_ms = 0;  // boot time
 };
 
 // What the directory said about a recipient.
@@ -78,7 +78,7 @@ struct RecipientAnswer {
 // One thing that the log should tell.
 struct SessionReport {
   enum class Event { accept, reject } event;
-  std::string_view stage;   // "connect", "helo", "mail", "rcpt", "data", "command"
+  std::string_view stage;  // "connect", "helo", "mail", "rcpt", "data", "command"
   Reply reply;
   std::string sender;
   std::string recipient;    // of RCPT; at "data" the first one accepted
@@ -119,6 +119,7 @@ class Session {
   void client_left();  // end of file
   void timed_out();    // nothing came within the step's wait
   void stop();         // the service ends: say so at the next command boundary
+  bool stopping() const { return stopping_; }
 
   void answer_recipient(const RecipientAnswer &answer);
   void answer_message(Reply reply);
@@ -189,11 +190,11 @@ class Session {
 
   Phase phase_ = Phase::command;
   std::string input_;
-  std::size_t taken_ = 0;      // of input_
-  std::size_t skipped_ = 0;    // octets of a line that is too long
+  std::size_t taken_ = 0;    // of input_
+  std::size_t skipped_ = 0;  // octets of a line that is too long
   std::string output_;
-  std::string delayed_;        // goes to the output after the pause
-  bool paused_ = false;        // the pause was asked for
+  std::string delayed_;  // goes to the output after the pause
+  bool paused_ = false;  // the pause was asked for
   std::vector<SessionReport> reports_;
   std::optional<Mailbox> asked_;
   std::string asked_line_;
@@ -202,8 +203,8 @@ class Session {
   std::string body_;
   bool begin_wanted_ = false;
   bool submit_wanted_ = false;
-  std::optional<Reply> failure_;    // what the message will be answered with
-  std::uint64_t chunk_left_ = 0;    // octets of the chunk still to come
+  std::optional<Reply> failure_;  // what the message will be answered with
+  std::uint64_t chunk_left_ = 0;  // octets of the chunk still to come
   bool chunk_last_ = false;
   std::uint64_t chunk_size_ = 0;
   std::optional<Reply> chunk_reply_;  // of a refused chunk, once it is drained

@@ -180,8 +180,12 @@ void Session::answer_recipient(const RecipientAnswer &answer) {
   std::string address = bare ? answer.address : mailbox.envelope();
   if (client_.relay) address += client_.relay_suffix;
   state_.recipients.push_back(std::move(address));
-  reports_.push_back({SessionReport::Event::accept, "rcpt", {250, "2.1.5", "ok"},
-                      state_.mail.sender.text(), mailbox.text(), ""});
+  reports_.push_back({SessionReport::Event::accept,
+                      "rcpt",
+                      {250, "2.1.5", "ok"},
+                      state_.mail.sender.text(),
+                      mailbox.text(),
+                      ""});
   say({250, "2.1.5", "ok"});
 }
 
