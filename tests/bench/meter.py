@@ -160,10 +160,11 @@ def proportional_memory(meter):
     return total
 
 
-def available_memory():
-    """Returns KiB that the whole system could still give."""
+def kernel_memory():
+    """Returns KiB that the kernel itself holds: stacks, page tables, sockets.
+
+    Of the whole system: both ends of a connection on loopback are in it.
+    """
+    wanted = ("KernelStack:", "PageTables:", "SUnreclaim:")
     with open("/proc/meminfo", encoding="ascii") as file:
-        for line in file:
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1])
-    return 0
+        return sum(int(line.split()[1]) for line in file if line.startswith(wanted))
