@@ -19,6 +19,15 @@ namespace moat {
 namespace {
 
 constexpr std::size_t most_fds = 4;
+constexpr std::size_t small_packet = 4096;  // octets
+
+// Returns room enough for the packet that waits. Most are far smaller than what
+// is allowed, and 160 KiB of fresh memory cost more than the call.
+std::size_t room_for_next(int fd, std::size_t max_octets) {
+  if (max_octets <= small_packet) return max_octets;
+  const auto size = ::recv(fd, nullptr, 0, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
+  return size < 0 ? max_octets : std::min(max_octets, static_cast<std::size_t>(size));
+}
 
 Result<sockaddr_un> address_of(const std::string &path) {
   sockaddr_un address{};
@@ -131,8 +140,7 @@ Status send_packet(int fd, std::string_view octets, std::span<const int> fds,
 Result<Packet> receive_packet(int fd, std::size_t max_octets, std::size_t max_fds,
                               Deadline deadline) {
   Packet packet;
-  packet.octets.resize(max_octets);
-  iovec piece{packet.octets.data(), packet.octets.size()};
+  iovec piece{};
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * most_fds)> control{};
   msghdr message{};
   message.msg_iov = &piece;
@@ -142,6 +150,8 @@ Result<Packet> receive_packet(int fd, std::size_t max_octets, std::size_t max_fd
     const auto ready = wait_readable(fd, deadline);
     if (!ready) return ready.error();
     if (!*ready) return temporary_error("timed out");
+    packet.octets.resize(room_for_next(fd, max_octets));
+    piece = {packet.octets.data(), packet.octets.size()};
     message.msg_control = control.data();
     message.msg_controllen = control.size();
     size = ::recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
