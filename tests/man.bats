@@ -20,7 +20,7 @@ page_of() {
 }
 
 # Prints a page as a reader sees it, a paragraph a line.
-rendered() { mandoc -T ascii -O width=20000 "$1" | col -b -x; }
+rendered() { mandoc -T ascii -O width=1000 "$1" | col -b -x; }
 
 # Prints one section of a page.
 section() { # PAGE NAME
@@ -30,7 +30,6 @@ section() { # PAGE NAME
 # What mandoc finds of other pages depends on what this machine has; ours are
 # looked for below.
 @test "the pages are clean" {
-  [ ${#pages[@]} -gt 0 ]
   lint=$(MANPATH=/nonexistent mandoc -T lint -W style "${pages[@]}" 2>&1 |
     grep -v 'referenced manual not found' || :)
   echo "$lint"
@@ -105,5 +104,40 @@ section() { # PAGE NAME
           }
         }
       }' "$BATS_TEST_TMPDIR/examples")
+  done
+}
+
+# Prints, each once, the words in quotes that the sources give to functions of
+# these names as their first argument.
+words_in_sources() { # FUNCTIONS WORD, both regular expressions
+  find "$root/cmd" "$root/libcommon" -name '*.cc' -exec cat {} + |
+    perl -0777 -ne 'while (/(?:'"$1"')\(([^,{;]*)/gs) {
+      my $argument = $1;
+      print "$1\n" while $argument =~ /"('"$2"')"/g;
+    }' | sort -u
+}
+
+@test "every event of the log is in moat-log(5), and no other" {
+  diff <(words_in_sources '\bevent|\bdetail' '[a-z][a-z-]*') \
+       <(sed -n 's/^\.It Li event=\([a-z-]*\).*/\1/p' "$root/man/moat-log.5" | sort -u)
+}
+
+@test "every variable that the sources name is in moat-environment(7)" {
+  rendered "$root/man/moat-environment.7" >"$BATS_TEST_TMPDIR/page"
+  for name in $(words_in_sources \
+    '\bget|\bget_or|\bset|\bset_verbatim|\bunset|\balso_from|\bucspi' '[A-Z][A-Z0-9_]+'); do
+    grep -qE "(\b|\})$name\b|\bTCP$name\b" "$BATS_TEST_TMPDIR/page" || { echo "$name"; false; }
+  done
+}
+
+@test "every option's variable in moat-environment(7) is one" {
+  rendered "$root/man/moat-environment.7" >"$BATS_TEST_TMPDIR/page"
+  for program in "${programs[@]}"; do
+    prefix=$(tr 'a-z-' 'A-Z_' <<<"$program")_
+    "$program" --help | sed -n 's/^  --\([a-z-]*\).*/\1/p' | tr 'a-z-' 'A-Z_' |
+      sed "s/^/$prefix/" >"$BATS_TEST_TMPDIR/known"
+    for name in $(grep -oE "\b$prefix[A-Z_]*" "$BATS_TEST_TMPDIR/page" | sort -u); do
+      grep -qx "$name" "$BATS_TEST_TMPDIR/known" || { echo "$name"; false; }
+    done
   done
 }
