@@ -98,6 +98,13 @@ class Explorer:
                 unseen.append(event)
         return unseen
 
+    def promised(self):
+        """All that was promised at the end of the run."""
+        ledger = self.ledger()
+        for event in self.record.events:
+            ledger.feed(event)
+        return ledger.promises()
+
     def check(self):
         """Prints and returns whether no state is wrong, and each sync needed."""
         wrong = self.violations()

@@ -1,24 +1,25 @@
-"""Runs a command again and again under tests/tools/killat, struck at another
-system call each time, and has what it left looked at."""
+"""Runs something again and again with a program of it under tests/tools/killat,
+struck at another system call each time, and has what it left looked at."""
 
 import os
 import shutil
-import subprocess
 import tempfile
 
 EIO, ENOSPC = 5, 28
 
 
 class Struck:
-    """How one run went: the call it was struck at, and its exit code."""
+    """How the program was struck in one run: not at all when it had ended."""
 
-    def __init__(self, at, report, code, errors):
-        self.at, self.code, self.errors = at, code, errors
-        self.struck = not report.startswith("ended")
-        self.call = report.split()[1]
+    def __init__(self, at, fail, report):
+        with open(report, encoding="ascii") as file:
+            number, self.call = file.read().split()
+        self.at, self.fail = at, fail
+        self.ended = number == "ended"
 
     def __str__(self):
-        return f"struck at {self.at} (call {self.call}), exit {self.code}"
+        how = f"error {self.fail}" if self.fail else "killed"
+        return "never struck" if self.ended else f"{how} at {self.at} (call {self.call})"
 
 
 def scratch_folder():
@@ -26,45 +27,36 @@ def scratch_folder():
     return tempfile.mkdtemp(prefix="moat-strike.", dir=shm if os.access(shm, os.W_OK) else None)
 
 
-def words(at, report, fail=None, under=None):
-    """The words before a command that have it struck at its call `at`: killed, or
-    that call and (with +) all later ones that touch `under` fail with `fail`."""
-    how = ["--fail", str(fail), "--under", under] if fail else []
-    return [os.environ["KILLAT"], *how, str(at), report]
-
-
-def read_report(report):
-    with open(report, encoding="ascii") as file:
-        return file.read().strip()
-
-
-def each(prepare, command, look, *, fail=None, onward=False, octets=b"", env=None):
-    """Runs `command(root)` in a fresh root of `prepare(root)`, struck at its first
-    call, then at its second, until it ends unstruck. `look(root, struck)` yields
-    what is wrong. Returns the list of that, and how many runs there were."""
+def each(prepare, act, look, *, fail=None, onward=False):
+    """Has `prepare(root)` fill a folder and `act(root, words)` run in it what is to
+    be struck, with the words before its command: killed at its first call, in the
+    next run at its second, until it ends unstruck. With `fail` calls that change
+    or sync what is under root are counted instead, and fail with that errno; with
+    `onward` all later ones do too. `look(root, outcome of act, struck)` yields what
+    is wrong. Returns the list of that, and how many runs there were."""
     wrong, at = [], 0
     scratch = scratch_folder()
     try:
         while True:
             at += 1
-            root = f"{scratch}/{at}"
+            root, report = f"{scratch}/{at}", f"{scratch}/report"
             os.mkdir(root)
             prepare(root)
+            how = ["--fail", str(fail), "--under", root] if fail else []
             place = f"{at}+" if onward else str(at)
-            run = subprocess.run([*words(place, f"{scratch}/report", fail, root),
-                                  *command(root)],
-                                 input=octets, capture_output=True, env=env)
-            struck = Struck(at, read_report(f"{scratch}/report"), run.returncode, run.stderr)
-            wrong += [f"{struck}: {text}" for text in look(root, struck)]
+            outcome = act(root, [os.environ["KILLAT"], *how, place, report])
+            struck = Struck(at, fail, report)
+            wrong += [f"{struck}: {text}" for text in look(root, outcome, struck)]
             shutil.rmtree(root)
-            if not struck.struck:
+            if struck.ended:
                 return wrong, at
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def show(title, wrong, runs):
+def show(title, outcome):
     """Prints the outcome; returns whether all was well."""
+    wrong, runs = outcome
     for line in wrong[:8]:
         print(line)
     print(f"{title}: {runs} runs, {len(wrong)} wrong")
