@@ -20,7 +20,7 @@ namespace {
 constexpr off_t smallest_file = 1024;
 constexpr std::uint64_t first_map_size = std::uint64_t{1} << 20U;
 constexpr std::array<long, 4> network_magic{0x6969, 0x517B, 0xFF534D42, 0xFE534D42};
-constexpr long shortest_nap = 20'000;   // nanoseconds
+constexpr long shortest_nap = 20'000;  // nanoseconds
 constexpr long longest_nap = 1'000'000;
 
 Error missing(const std::string &path) {
@@ -29,14 +29,14 @@ Error missing(const std::string &path) {
   return error;
 }
 
-// Returns "BOOT-ID PID-NAMESPACE", or "" where the kernel does not say.
+// Returns the line "BOOT-ID PID-NAMESPACE", or "" where the kernel does not say.
 std::string neighbourhood() {
   const auto boot = read_file("/proc/sys/kernel/random/boot_id", 64);
   std::array<char, 64> space{};
   const auto size = ::readlink("/proc/self/ns/pid", space.data(), space.size());
   if (!boot || size <= 0) return "";
   return boot->substr(0, boot->find('\n')) + " " +
-         std::string(space.data(), static_cast<std::size_t>(size));
+         std::string(space.data(), static_cast<std::size_t>(size)) + "\n";
 }
 
 Status check_neighbourhood(const std::string &path) {
@@ -47,15 +47,16 @@ Status check_neighbourhood(const std::string &path) {
   std::array<char, 256> text{};
   const auto size = ::pread(file.get(), text.data(), text.size(), 0);
   if (size < 0) return system_error(writer_file_of(path));
+  // What stands behind the line is the rest of a longer one: never cut off, for
+  // a crash between two calls would leave what fits nobody.
   const std::string_view theirs(text.data(), static_cast<std::size_t>(size));
-  if (theirs == ours) return done;
+  if (theirs.starts_with(ours)) return done;
   const auto boot = ours.substr(0, ours.find(' ') + 1);
   if (theirs.starts_with(boot)) {
     return temporary_error(path + ": in use from another PID namespace");
   }
   // The first after a boot. Whoever comes at the same time writes the same.
-  if (::pwrite(file.get(), ours.data(), ours.size(), 0) < 0 ||
-      ::ftruncate(file.get(), static_cast<off_t>(ours.size())) != 0) {
+  if (::pwrite(file.get(), ours.data(), ours.size(), 0) < 0) {
     return system_error(writer_file_of(path));
   }
   return done;
@@ -71,7 +72,14 @@ Status set_owner(const std::string &path, mode_t mode, uid_t uid, gid_t gid) {
   if ((other_uid || other_gid) && ::fchown(file.get(), uid, gid) != 0) {
     return system_error("chown " + path);
   }
-  if (::fchmod(file.get(), mode) != 0) return system_error("chmod " + path);
+  if ((now.st_mode & 07777) != mode && ::fchmod(file.get(), mode) != 0) {
+    return system_error("chmod " + path);
+  }
+  // A file that came back as somebody else's would be of no use to its users.
+  if ((other_uid || other_gid || (now.st_mode & 07777) != mode) &&
+      ::fsync(file.get()) != 0) {
+    return system_error("fsync " + path);
+  }
   return done;
 }
 
