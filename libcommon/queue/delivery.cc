@@ -68,21 +68,6 @@ bool set_field(Delivery &delivery, std::string_view name, std::string_view value
   return false;
 }
 
-std::string clean(std::string_view text) {
-  std::string result(text.substr(0, max_outcome_text));
-  const auto is_odd = [](unsigned char c) { return c < ' ' || c >= 0x7f; };
-  std::replace_if(result.begin(), result.end(), is_odd, '?');
-  return result;
-}
-
-// RFC 3463: one digit, then two numbers of at most three.
-bool is_status(std::string_view text) {
-  const std::string_view kind = take_until(text, '.');
-  const std::string_view subject = take_until(text, '.');
-  return (kind == "2" || kind == "4" || kind == "5") && subject.size() <= 3 &&
-         text.size() <= 3 && parse_number(subject, 0, 999) && parse_number(text, 0, 999);
-}
-
 std::optional<Outcome> parse_outcome(std::string_view text) {
   if (text.empty()) return std::nullopt;
   const char letter = text.front();
@@ -139,20 +124,6 @@ Result<Delivery> parse_delivery(std::string_view text) {
     return permanent_error("request lacks a name or a recipient");
   }
   return delivery;
-}
-
-Outcome Outcome::ok(std::string_view text) { return {delivered, "2.0.0", clean(text)}; }
-
-Outcome Outcome::defer(std::string_view status, std::string_view text) {
-  return {deferred, std::string(status), clean(text)};
-}
-
-Outcome Outcome::fail(std::string_view status, std::string_view text) {
-  return {failed, std::string(status), clean(text)};
-}
-
-std::string outcome_line(const Outcome &outcome) {
-  return outcome.status + " " + outcome.text;
 }
 
 std::string outcomes_text(const std::vector<Outcome> &outcomes) {

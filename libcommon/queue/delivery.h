@@ -12,12 +12,12 @@
 #include <vector>
 
 #include "libcommon/base/result.h"
+#include "libcommon/smtp/outcome.h"
 
 namespace moat {
 
 inline constexpr std::size_t max_delivery_recipients = 100;
 inline constexpr std::size_t max_delivery_value = 4096;  // octets of one field
-inline constexpr std::size_t max_outcome_text = 500;     // octets
 
 // One message for one destination.
 struct Delivery {
@@ -44,24 +44,6 @@ std::string delivery_text(const Delivery &delivery);
 // Parses that form. Permanent error: a field that is unknown, twice, missing
 // (name and a recipient must be there), too long or not as said above.
 Result<Delivery> parse_delivery(std::string_view text);
-
-// What became of one recipient, in qmail's letters.
-struct Outcome {
-  enum Code : char { delivered = 'K', deferred = 'Z', failed = 'D' };
-  Code code = deferred;
-  std::string status;  // RFC 3463: "5.1.1"
-  std::string text;    // one line of printable ASCII
-
-  // Clean what they are given: other octets become '?', the rest is cut off.
-  static Outcome ok(std::string_view text);
-  static Outcome defer(std::string_view status, std::string_view text);
-  static Outcome fail(std::string_view status, std::string_view text);
-
-  friend bool operator==(const Outcome &, const Outcome &) = default;
-};
-
-// Returns "STATUS TEXT".
-std::string outcome_line(const Outcome &outcome);
 
 // The form at the door: letter, status, blank, text, NUL for each recipient in
 // their order.
