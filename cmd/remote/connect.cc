@@ -53,7 +53,8 @@ Address address_of(const std::string &path) {
 }
 
 Result<Fd> connect_at(const Address &address, Deadline deadline) {
-  Fd fd(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  Fd fd(
+      ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return system_error("socket");
   if (::connect(fd.get(), address.generic(), address.size) == 0) return fd;
   if (errno != EINPROGRESS) return system_error("connect");

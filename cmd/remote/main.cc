@@ -55,8 +55,7 @@ Prepared<Settings> remote_prepare(const Argv &argv, const Environment &environme
   Settings settings;
   std::string to;
   bool lmtp = false;
-  Options options("moat-remote",
-                  {"OPTIONS SENDER RECIPIENT ...", "OPTIONS --serve PATH"},
+  Options options("moat-remote", {"OPTIONS SENDER RECIPIENT ...", "OPTIONS --serve PATH"},
                   "Deliver the message on standard input by SMTP or LMTP.");
   options.interleave();
   options.text("to", "ROUTE", to, "the server: HOST[:PORT] or unix:PATH");

@@ -73,7 +73,8 @@ std::string person_part(const Bounce &bounce) {
     if (!recipient.origin.empty()) text += ", for <" + mailbox(recipient.origin) + ">";
     text += "\n    " + one_line(recipient.text) + "\n";
   }
-  return text + "\nIt was given up for good: nothing more will be tried. Below is its header.\n";
+  return text +
+         "\nIt was given up for good: nothing more will be tried. Below is its header.\n";
 }
 
 std::string status_part(const Bounce &bounce) {

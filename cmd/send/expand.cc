@@ -77,7 +77,8 @@ Status Walk::enter_list(const Recipient &recipient, const std::string &text,
 
 Status Walk::add(const std::string &address, std::size_t group) {
   if (!seen_.insert(same_address(address)).second) return done;
-  if (seen_.size() > max_expansion) return temporary_error("expands to too many addresses");
+  if (seen_.size() > max_expansion)
+    return temporary_error("expands to too many addresses");
   const auto recipient = lookups_.find(address);
   if (!recipient) return temporary_error(recipient.error().what);
   if (is_list_or_alias(*recipient)) {
@@ -91,7 +92,8 @@ Status Walk::add(const std::string &address, std::size_t group) {
 std::string Walk::owner_of(const Recipient &list, const std::string &sender) const {
   const auto at = list.address.rfind('@');
   if (sender.empty() || at == std::string::npos) return sender;
-  const std::string owner = list.address.substr(0, at) + "-owner" + list.address.substr(at);
+  const std::string owner =
+      list.address.substr(0, at) + "-owner" + list.address.substr(at);
   const auto found = lookups_.find(owner);
   const bool is_there = found && found->kind != RecipientKind::unknown &&
                         found->kind != RecipientKind::foreign &&

@@ -31,7 +31,8 @@ Result<Routes> Routes::parse(std::string_view text) {
     const bool good = is_key(domain) && line.empty() && SmtpRoute::parse(route) &&
                       routes.routes_.emplace(domain, route).second;
     if (!good) {
-      return permanent_error("line " + std::to_string(number) + ": not DOMAIN ROUTE, or twice");
+      return permanent_error("line " + std::to_string(number) +
+                             ": not DOMAIN ROUTE, or twice");
     }
   }
   return routes;

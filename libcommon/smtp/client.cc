@@ -106,7 +106,8 @@ void SmtpClient::take_reply(const Reply &reply) {
     stage_ = Stage::hello;
     return send(Kind::ehlo, 0, (settings_.lmtp ? "LHLO " : "EHLO ") + settings_.hello);
   }
-  if (reply.code == 421) return close(Outcome::defer(status_of(421, reply.text), said(reply)));
+  if (reply.code == 421)
+    return close(Outcome::defer(status_of(421, reply.text), said(reply)));
   if (expected_.empty()) {
     // Some servers do not wait for the end of a message that they do not want.
     if (stage_ == Stage::body && reply.code >= 400) return close(outcome_of(reply));

@@ -111,8 +111,8 @@ class SmtpClient {
 
   Settings settings_;
   Stage stage_ = Stage::greeting;
-  std::string input_;   // a line that is not whole yet
-  Reply reply_;         // a reply that is not whole yet
+  std::string input_;  // a line that is not whole yet
+  Reply reply_;        // a reply that is not whole yet
   std::size_t reply_size_ = 0;
   std::string output_;
   std::deque<Command> todo_;      // not sent yet

@@ -64,7 +64,8 @@ Result<SmtpRoute> SmtpRoute::parse(std::string_view text) {
   if (take_prefix(text, "unix:")) {
     route.path = text;
     route.lmtp = lmtp.value_or(true);
-    if (text.empty() || text.size() > max_path) return permanent_error("bad route: " + whole);
+    if (text.empty() || text.size() > max_path)
+      return permanent_error("bad route: " + whole);
     return route;
   }
   if (!split_host(text, route)) return permanent_error("bad route: " + whole);
