@@ -138,7 +138,7 @@ std::string Mailbox::envelope() const {
 }
 
 std::optional<Mailbox> parse_mailbox(std::string_view text, std::size_t max_local) {
-  if (!is_utf8(text)) return std::nullopt;
+  if (text.size() + 2 > max_path || !is_utf8(text)) return std::nullopt;
   const std::size_t whole = text.size();
   auto local = take_local(text);
   // Quotes and backslashes count: 4.5.3.1.1 bounds what is written.
@@ -152,7 +152,6 @@ std::optional<Mailbox> parse_mailbox(std::string_view text, std::size_t max_loca
 std::optional<Mailbox> take_path(std::string_view &argument, std::size_t max_local) {
   if (!argument.starts_with('<')) {
     const std::string_view word = argument.substr(0, argument.find(' '));
-    if (word.size() + 2 > max_path) return std::nullopt;
     auto mailbox = parse_mailbox(word, max_local);
     if (mailbox) argument.remove_prefix(word.size());
     return mailbox;
@@ -163,13 +162,13 @@ std::optional<Mailbox> take_path(std::string_view &argument, std::size_t max_loc
   argument.remove_prefix(size);
   if (!argument.empty() && argument[0] != ' ') return std::nullopt;
   if (inner.empty()) return Mailbox{};
-  if (!take_route(inner) || inner.size() + 2 > max_path) return std::nullopt;
+  if (!take_route(inner)) return std::nullopt;
   if (equal_nocase(inner, "postmaster")) return Mailbox{to_lower(inner), ""};
   return parse_mailbox(inner, max_local);
 }
 
 bool is_domain(std::string_view text) {
-  if (text.empty() || text.size() > max_domain || text.back() == '.') return false;
+  if (text.empty() || text.size() > max_domain_name || text.back() == '.') return false;
   if (!is_utf8(text)) return false;
   const auto fits = [](char c) {
     return is_alnum(c) || is_high(c) || c == '-' || c == '_';

@@ -11,7 +11,7 @@
 namespace moat {
 
 inline constexpr std::size_t max_local_part = 64;  // octets, RFC 5321 4.5.3.1.1
-inline constexpr std::size_t max_domain = 255;     // 4.5.3.1.2
+inline constexpr std::size_t max_domain_name = 255;     // 4.5.3.1.2
 inline constexpr std::size_t max_path = 256;       // 4.5.3.1.3, with its "<" and ">"
 
 struct Mailbox {
@@ -30,9 +30,9 @@ struct Mailbox {
 };
 
 // Parses a mailbox: dot-string or quoted string, '@', domain or address literal.
-// `max_local` bounds the local part. Octets above 0x7f must be UTF-8 and are
-// accepted; whether they may be used is for the caller (see is_ascii). Returns
-// nullopt for anything else, comments and other blanks included.
+// `max_local` bounds the local part, max_path less its brackets all of it. Octets above
+// 0x7f must be UTF-8 and are accepted; whether they may be used is for the caller (see
+// is_ascii). Returns nullopt for anything else, comments and other blanks included.
 std::optional<Mailbox> parse_mailbox(std::string_view text,
                                      std::size_t max_local = max_local_part);
 
