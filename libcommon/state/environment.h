@@ -81,6 +81,7 @@ class Transaction final : public Writer {
   Status put(std::string_view key, std::string_view value) override;
   Result<bool> put_if_absent(std::string_view key, std::string_view value) override;
   Result<bool> remove(std::string_view key) override;
+  Status clear() override;
 
   // The same as put, faster, for keys in ascending order.
   Status append(std::string_view key, std::string_view value);

@@ -81,6 +81,9 @@ class Writer : public Reader {
 
   // Returns false when there was none.
   virtual Result<bool> remove(std::string_view key) = 0;
+
+  // Removes everything.
+  virtual Status clear() = 0;
 };
 
 struct StoreInfo {

@@ -172,6 +172,12 @@ Result<bool> Transaction::remove(std::string_view key) {
   return true;
 }
 
+Status Transaction::clear() {
+  const int code = guarded([&] { return ::mdb_drop(txn_, file_->table(), 0); });
+  if (code != 0) return fail(code, "write");
+  return done;
+}
+
 Status Transaction::commit() {
   close_cursor();
   MDB_txn *const txn = std::exchange(txn_, nullptr);
