@@ -40,6 +40,7 @@ MOATTLS  ?= moattls
 MOATMAIL ?= moatmail
 MOATLOG  ?= moatlog
 MOATSTATE ?= moatstate
+MOATRUN  ?= moatrun
 
 TIDY   ?= clang-tidy-19
 FORMAT ?= clang-format-19
@@ -197,7 +198,8 @@ lint:
 	scripts/lint $(FORMAT) $(TIDY)
 
 settings := DESTDIR BINDIR MANDIR UNITDIR ETCDIR STATEDIR SPOOLDIR RUNDIR VMAILDIR LOGDIR \
-            MOAT MOATSCAN MOATQ MOATREMOTE MOATRELAY MOATPW MOATTLS MOATMAIL MOATLOG MOATSTATE
+            MOAT MOATSCAN MOATQ MOATREMOTE MOATRELAY MOATPW MOATTLS MOATMAIL MOATLOG MOATSTATE \
+            MOATRUN
 set_all  := env $(foreach name,$(settings),$(name)='$($(name))')
 install: $(if $(SEPARATE),separate,all)
 	@$(set_all) FUSED=$(bin)/moat SEPARATE=$(if $(SEPARATE),$(sep)) scripts/install add $(names)

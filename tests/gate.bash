@@ -35,6 +35,11 @@ at_gate() {
   (cd "$gate" && "${as[@]}" env MOAT_DIR="$gate" PATH="$gate/bin:$PATH" "$@")
 }
 
+# Prints the processes that run in a folder or from it.
+processes_in() { # FOLDER
+  find /proc/[0-9]*/cwd /proc/[0-9]*/exe -maxdepth 0 -lname "$1*" -printf '%p %l\n' 2>/dev/null || :
+}
+
 # Prints the messages of a mailbox.
 messages() { find "$gate/mail/example.test/$1/new" -type f; }
 

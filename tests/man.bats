@@ -136,7 +136,7 @@ words_in_sources() { # FUNCTIONS WORD, both regular expressions
     prefix=$(tr 'a-z-' 'A-Z_' <<<"$program")_
     "$program" --help | sed -n 's/^  --\([a-z-]*\).*/\1/p' | tr 'a-z-' 'A-Z_' |
       sed "s/^/$prefix/" >"$BATS_TEST_TMPDIR/known"
-    for name in $(grep -oE "\b$prefix[A-Z_]*" "$BATS_TEST_TMPDIR/page" | sort -u); do
+    for name in $(grep -oE "\b${prefix}[A-Z_]*" "$BATS_TEST_TMPDIR/page" | sort -u); do
       grep -qx "$name" "$BATS_TEST_TMPDIR/known" || { echo "$name"; false; }
     done
   done

@@ -25,7 +25,7 @@ nothing_left() { # GATE SESSION
   [ ! -e "$1" ]
   run pgrep -s "$2"
   [ -z "$output" ]
-  run bash -c "ls -l /proc/[0-9]*/exe /proc/[0-9]*/cwd 2>/dev/null | grep -F '$1'"
+  run processes_in "$1"
   [ -z "$output" ]
 }
 
