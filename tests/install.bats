@@ -15,8 +15,8 @@ make_here() { make -s -C "$root" -o all -o separate "$@" 3>&-; }
   run -0 make_here install DESTDIR="$dest"
   [ -z "$output" ]
   run -0 "$dest/usr/local/bin/moat" --version
-  for folder in "$root"/cmd/*/; do
-    name=$(basename "$folder")
+  for main in "$root"/cmd/*/main.cc; do
+    name=$(basename "$(dirname "$main")")
     [ "$(readlink "$dest/usr/local/bin/moat-$name")" = moat ]
     run -0 "$dest/usr/local/bin/moat-$name" --version
   done
@@ -35,8 +35,8 @@ make_here() { make -s -C "$root" -o all -o separate "$@" 3>&-; }
 
 @test "SEPARATE=yes installs an executable a program" {
   make_here install DESTDIR="$dest" SEPARATE=yes
-  for folder in "$root"/cmd/*/; do
-    name=$(basename "$folder")
+  for main in "$root"/cmd/*/main.cc; do
+    name=$(basename "$(dirname "$main")")
     [ ! -L "$dest/usr/local/bin/moat-$name" ]
     run -0 "$dest/usr/local/bin/moat-$name" --version
   done

@@ -10,7 +10,7 @@ setup() {
   shopt -s nullglob
   pages=("$root"/man/*.[1-8])
   programs=()
-  for folder in "$root"/cmd/*/; do programs+=("moat-$(basename "$folder")"); done
+  for main in "$root"/cmd/*/main.cc; do programs+=("moat-$(basename "$(dirname "$main")")"); done
 }
 
 # Prints the page of a program.
