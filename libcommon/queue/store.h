@@ -140,6 +140,7 @@ struct QueueStats {
   std::uint64_t deferred = 0;  // of the pending: tried at least once
   std::uint64_t finished = 0;  // of messages that others still keep
   std::int64_t oldest = 0;     // when the oldest message was queued; 0: none
+  std::uint64_t damaged = 0;   // messages that could not be counted
 };
 
 struct QueueSettings {
@@ -157,8 +158,10 @@ class QueueStore {
   static Result<std::unique_ptr<QueueStore>> open(const QueueSettings &settings,
                                                   const Clock &clock);
 
-  // Makes an empty queue, files and folders, where none is; what is there stays.
-  static Status create(const QueueSettings &settings);
+  // Makes an empty queue, files and folders, where none is, closed to all but its
+  // owner; what is there keeps what it holds. `uid` and `gid` as chown(2) takes
+  // them, -1 leaves them.
+  static Status create(const QueueSettings &settings, uid_t uid, gid_t gid);
 
   QueueStore(const QueueStore &) = delete;
   QueueStore &operator=(const QueueStore &) = delete;
@@ -177,7 +180,7 @@ class QueueStore {
   Result<std::vector<QueueChanged>> apply(std::span<const QueueChange> changes);
 
   // Calls with each recipient due at `now`, the longest due first, until the
-  // call returns false. The call must not use this store.
+  // call returns false. The call may use this store.
   Status each_due(std::int64_t now,
                   const std::function<bool(const DueRecipient &)> &call) const;
 
@@ -217,8 +220,9 @@ class QueueStore {
   static Result<Fd> watch(const QueueSettings &settings);
   static void drain_watch(int fd);
 
+  struct Parts;  // for the sources of this class
+
  private:
-  struct Parts;
   explicit QueueStore(std::unique_ptr<Parts> parts);
   std::unique_ptr<Parts> parts_;
 };
