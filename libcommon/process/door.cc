@@ -137,26 +137,21 @@ Status send_packet(int fd, std::string_view octets, std::span<const int> fds,
   }
 }
 
-Result<Packet> receive_packet(int fd, std::size_t max_octets, std::size_t max_fds,
-                              Deadline deadline) {
-  Packet packet;
-  iovec piece{};
+Result<std::optional<PacketView>> receive_ready_packet(int fd, std::span<char> buffer,
+                                                       std::size_t max_fds) {
+  iovec piece{buffer.data(), buffer.size()};
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * most_fds)> control{};
   msghdr message{};
   message.msg_iov = &piece;
   message.msg_iovlen = 1;
-  ssize_t size = -1;
-  while (size < 0) {
-    const auto ready = wait_readable(fd, deadline);
-    if (!ready) return ready.error();
-    if (!*ready) return temporary_error("timed out");
-    packet.octets.resize(room_for_next(fd, max_octets));
-    piece = {packet.octets.data(), packet.octets.size()};
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    size = ::recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    if (size < 0 && errno != EINTR && errno != EAGAIN) return system_error("receive");
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  const auto size = ::recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+  if (size < 0) {
+    if (errno == EINTR || errno == EAGAIN) return std::optional<PacketView>();
+    return system_error("receive");
   }
+  PacketView packet{{buffer.data(), static_cast<std::size_t>(size)}, {}};
   for (cmsghdr *header = CMSG_FIRSTHDR(&message); header != nullptr;
        header = CMSG_NXTHDR(&message, header)) {
     if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
@@ -171,8 +166,23 @@ Result<Packet> receive_packet(int fd, std::size_t max_octets, std::size_t max_fd
       packet.fds.size() > max_fds) {
     return permanent_error("packet too large");
   }
-  packet.octets.resize(static_cast<std::size_t>(size));
-  return packet;
+  return std::optional(std::move(packet));
+}
+
+Result<Packet> receive_packet(int fd, std::size_t max_octets, std::size_t max_fds,
+                              Deadline deadline) {
+  std::string buffer;
+  for (;;) {
+    const auto ready = wait_readable(fd, deadline);
+    if (!ready) return ready.error();
+    if (!*ready) return temporary_error("timed out");
+    buffer.resize(room_for_next(fd, max_octets));
+    auto packet = receive_ready_packet(fd, buffer, max_fds);
+    if (!packet) return packet.error();
+    if (!*packet) continue;
+    buffer.resize((*packet)->octets.size());
+    return Packet{std::move(buffer), std::move((*packet)->fds)};
+  }
 }
 
 Result<Callers> Callers::parse(std::span<const std::string> words) {

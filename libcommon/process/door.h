@@ -59,6 +59,17 @@ Status send_packet(int fd, std::string_view octets, std::span<const int> fds,
 Result<Packet> receive_packet(int fd, std::size_t max_octets, std::size_t max_fds,
                               Deadline deadline);
 
+// A packet in a buffer that its reader uses again.
+struct PacketView {
+  std::string_view octets;  // empty with no descriptors: the other end has gone
+  std::vector<Fd> fds;      // close-on-exec
+};
+
+// Receives one packet if there is one now, nullopt if not: for servers that wait
+// for many. The buffer's size is the most octets. Errors as receive_packet.
+Result<std::optional<PacketView>> receive_ready_packet(int fd, std::span<char> buffer,
+                                                       std::size_t max_fds);
+
 // Who may call: the words of --from, "any" or users' names or numbers; root and
 // the server's own user when there are none.
 class Callers {
