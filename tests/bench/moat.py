@@ -42,13 +42,14 @@ class Moat(Server):
             os.chown(self.folder, USER, USER)
         self.call("moat-statectl", "init", "--user-only")
         self.call("moat-userctl", "import", text=directory_text(self.users))
+        self.call("moat-relayctl", "rules", "smtp", text=":allow\n")
 
     def logged(self, name):
         """Starts a logger as the shipped services have one; returns its pipe."""
         read, write = os.pipe()
         os.set_inheritable(read, True)
         folder = f"{self.folder}/log.{name}"
-        argv = (["multilog", "t", "s16777215", "n4", folder] if shutil.which("multilog")
+        argv = (["multilog", "t", "s1000000", "n10", folder] if shutil.which("multilog")
                 else ["sh", "-c", f"cat >{folder}"])
         process = subprocess.Popen(argv, stdin=read, preexec_fn=self.meter.enter,
                                    stdout=subprocess.DEVNULL, start_new_session=True)
@@ -71,7 +72,8 @@ class Moat(Server):
         user = ["--user", f"{USER}:{USER}"] if self.root else []
         acceptor = self.spawn(
             [f"{self.bin}/moat-tcpd", "--limit", "1000", "--per-ip", "1000",
-             "--rate", "1000000/60s", "--port-on-stdout", *user, HOST, "0",
+             "--rate", "1000000/60s", "--rules", "smtp", "--port-on-stdout", *user,
+             HOST, "0",
              "moat-relayctl", "check", "moat-smtpd", "--queue", f"unix:{door}",
              "--max-unknown", "100", "--tarpit-after", "100"],
             env=self.env, log=log)
