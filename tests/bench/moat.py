@@ -75,7 +75,7 @@ class Moat(Server):
              "--rate", "1000000/60s", "--rules", "smtp", "--port-on-stdout", *user,
              HOST, "0",
              "moat-relayctl", "check", "moat-smtpd", "--queue", f"unix:{door}",
-             "--max-unknown", "100", "--tarpit-after", "100"],
+             "--max-unknown", "100", "--max-errors", "100", "--tarpit-after", "100"],
             env=self.env, log=log)
         os.close(log)
         self.port = self.told_port(acceptor)
