@@ -30,3 +30,7 @@ crash() { # NAME [ARG...]
 @test "moat-local: killed or failing at any system call it loses nothing" {
   crash local_struck
 }
+
+@test "moat-local: a power loss after another delivery was killed takes nothing" {
+  crash local killed
+}

@@ -1,4 +1,9 @@
-"""moat-local and a power loss: what it said was delivered is there, whole."""
+"""moat-local and a power loss: what it said was delivered is there, whole.
+
+usage: local.py SCRATCH [killed]
+With `killed` another delivery to the same Maildir was killed before, at each of
+its system calls in turn.
+"""
 
 import os
 import subprocess
@@ -16,6 +21,11 @@ mkdir half half/box half/box/tmp half/box/new
 RECORD_NOTE=small moat-local --create mail/example.org/u <../small
 RECORD_NOTE=large moat-local --create mail/example.org/u <../large
 RECORD_NOTE=again moat-local --create half/box <../again
+"""
+
+KILLED = """
+RECORD_NOTE=victim moat-local --create mail/example.org/u <../large || true
+RECORD_NOTE=small moat-local --create mail/example.org/u <../small
 """
 
 
@@ -45,19 +55,37 @@ def judge(found, promised):
             yield f"damaged: {mark}"
 
 
-def main():
-    scratch = sys.argv[1]
-    root = f"{scratch}/root"
+def explored(scratch, root, script, env):
     os.makedirs(f"{root}/mail")
+    record = Record(root, ["/bin/sh", "-ec", f"cd {root}\n{script}"], f"{root}.record",
+                    env={**os.environ, **env})
+    assert record.run.returncode == 0, record.run.stderr
+    return Explorer(record, Exits, recover, judge, most=16)
+
+
+def main():
+    scratch, *how = sys.argv[1:]
     for mark, octets in MESSAGES.items():
         with open(f"{scratch}/{mark}", "wb") as file:
             file.write(octets)
-    record = Record(root, ["/bin/sh", "-ec", f"cd {root}\n{SCRIPT}"], f"{scratch}/record")
-    assert record.run.returncode == 0, record.run.stderr
-    explorer = Explorer(record, Exits, recover, judge, most=16)
-    good = explorer.check()
-    explorer.close()
-    sys.exit(0 if good else 1)
+    if not how:
+        explorer = explored(scratch, f"{scratch}/root", SCRIPT, {})
+        good = explorer.check()
+        explorer.close()
+        sys.exit(0 if good else 1)
+    at, states, wrong = 0, 0, []
+    while not wrong:
+        at += 1
+        explorer = explored(scratch, f"{scratch}/root{at}", KILLED, {"RECORD_KILL": str(at)})
+        wrong = explorer.violations(most=0)
+        states += explorer.count
+        explorer.close()
+        if not any(event.code == 137 for event in explorer.record.events):
+            break
+    for line in wrong[:8]:
+        print(f"killed at {at}: {line}")
+    print(f"{at} runs, {states} states, {len(wrong)} wrong")
+    sys.exit(1 if wrong or at < 10 else 0)
 
 
 main()

@@ -46,7 +46,7 @@ class Exits:
         self.notes, self.kept = {}, frozenset()
 
     def feed(self, event):
-        if event.kind == "exec" and event.note:
+        if event.kind == "exec" and event.note not in ("", "victim"):
             self.notes[event.pid] = event.note
         elif event.kind == "end" and event.code == 0 and event.pid in self.notes:
             self.kept |= {self.notes[event.pid]}

@@ -23,6 +23,9 @@
 //   exec PID PATH NOTE                      NOTE: the variable RECORD_NOTE
 //   end PID CODE
 //
+// With RECORD_KILL=N the process that was started with RECORD_NOTE=victim is
+// killed at its Nth call.
+//
 // Exits with the program's code. What it cannot record (io_uring, a symbolic
 // link) ends it with 111: a test must not be misled.
 
@@ -48,6 +51,8 @@ class Recorder : public Watcher {
   Recorder(const char *folder, const std::string &out) {
     char real[4096];
     if (::realpath(folder, real) == nullptr) fail(folder);
+    const char *at = std::getenv("RECORD_KILL");
+    if (at != nullptr) kill_at_ = std::strtoull(at, nullptr, 10);
     under_ = std::string(real) + "/";
     log_ = std::fopen((out + ".log").c_str(), "w");
     data_ = std::fopen((out + ".data").c_str(), "w");
@@ -62,6 +67,7 @@ class Recorder : public Watcher {
   Verdict entry(const Stop &stop) override {
     began_[stop.pid] = lines_;
     before_[stop.pid] = names_of(stop);
+    if (stop.pid == victim_ && ++victim_calls_ == kill_at_) return Verdict::kill;
     return Verdict::go_on;
   }
 
@@ -96,6 +102,7 @@ class Recorder : public Watcher {
   }
 
   void exec(pid_t pid) override {
+    if (note(pid) == "victim") victim_ = pid;
     line("exec", pid, proc_link(pid, "exe") + "\t" + note(pid));
   }
   void end(pid_t pid, int code) override { line("end", pid, std::to_string(code)); }
@@ -341,6 +348,9 @@ class Recorder : public Watcher {
   std::string under_;  // ends in a slash
   std::FILE *log_ = nullptr;
   std::FILE *data_ = nullptr;
+  pid_t victim_ = -1;
+  std::uint64_t victim_calls_ = 0;
+  std::uint64_t kill_at_ = 0;
   std::uint64_t lines_ = 0;
   std::uint64_t kept_ = 0;
   std::map<pid_t, std::uint64_t> began_;
