@@ -60,4 +60,4 @@ def show(title, outcome):
     for line in wrong[:8]:
         print(line)
     print(f"{title}: {runs} runs, {len(wrong)} wrong")
-    return not wrong and runs > 10
+    return not wrong and runs > 5

@@ -1,0 +1,108 @@
+"""moat-queue and a power loss: what it said was queued is in the queue, once and
+whole, and what moat-queuectl removed is not.
+
+usage: queue_power.py SCRATCH direct|serve|remove|init
+"""
+
+import os
+import subprocess
+import sys
+
+import queue_files as queue
+from explore import Explorer
+from mail import Exits
+from record import Record
+
+INJECT = "RECORD_NOTE={0} MOAT_SESSION=mark-{0} moat-queue {1} <{2}/{0}.msg 1<{2}/{0}.env"
+
+
+class Answers(Exits):
+    """Promised is what the server has answered to a client who then exits 0: from
+    the moment of the answer, not of the exit."""
+
+    def __init__(self, events):
+        super().__init__()
+        self.asked, self.answered = {}, set()
+        for event in events:
+            super().feed(event)
+        self.good, self.kept = self.kept, frozenset()
+
+    def feed(self, event):
+        if event.kind == "receive":
+            for mark in queue.MESSAGES:
+                if f"mark-{mark}".encode() in event.octets:
+                    self.asked[event.pid, event.inode] = mark
+        elif event.kind == "send":
+            mark = self.asked.get((event.pid, event.inode))
+            if mark in self.good:
+                self.kept |= {mark}
+
+
+def script(kind, files):
+    """What is recorded, and the marks that it queues."""
+    if kind in ("direct", "init"):
+        marks = ["small0", "large0", "small3"]
+        lines = [INJECT.format(mark, "", files) for mark in marks]
+        if kind == "init":
+            lines.insert(0, "RECORD_NOTE=init moat-statectl init --user-only")
+            marks.insert(0, "init")
+        lines += [INJECT.format(mark, "", files) + " &" for mark in ("small1", "large1")]
+        return marks + ["small1", "large1"], "\n".join([*lines, "wait"])
+    if kind == "serve":
+        marks = ["small0", "small1", "large0", "small2", "large1", "small3", "small4"]
+        door = f"{files}/door"
+        lines = [INJECT.format(mark, f"--via {door}", files) + " & all=\"$all $!\""
+                 for mark in marks]
+        lines.insert(3, "wait $all")
+        return marks, "\n".join(
+            [f"moat-queue --serve {door} &", "server=$!",
+             f"until [ -S {door} ]; do sleep 0.02; done", *lines,
+             "wait $all", "kill $server", "wait $server"])
+    assert kind == "remove"
+    return [], "for id in $(moat-queuectl list | grep -o 'ID'); do :; done"
+
+
+def recover(folder, files):
+    """What is there; and, where init had not come to its end, what is there after
+    it is said again."""
+    first = queue.looked_at(folder, files)
+    if not first[2]:
+        return first, first
+    queue.init(folder)
+    return first, queue.looked_at(folder, files)
+
+
+def judge(kind, facts, promised):
+    marks, recipients, wrong = facts[kind == "init" and "init" not in promised]
+    yield from wrong
+    for mark in promised - {"init"}:
+        if marks.count(mark) != 1:
+            yield f"{mark} is there {marks.count(mark)} times"
+        elif recipients[mark] != f"{queue.PENDING}:{mark}@example.org":
+            yield f"{mark} is for {recipients[mark]}"
+    for mark in set(marks):
+        if marks.count(mark) != 1:
+            yield f"{mark} is there {marks.count(mark)} times"
+
+
+def main():
+    scratch, kind = sys.argv[1:]
+    root = f"{scratch}/root"
+    os.makedirs(root)
+    queue.put_files(scratch, queue.MESSAGES)
+    if kind != "init":
+        queue.init(root)
+    marks, text = script(kind, scratch)
+    record = Record(root, ["/bin/sh", "-c", text], f"{scratch}/record",
+                    env=queue.environment(root))
+    assert record.run.returncode in (0, 143), record.run.stderr
+    ledger = Exits if kind != "serve" else lambda: Answers(record.events)
+    explorer = Explorer(record, ledger, lambda folder: recover(folder, scratch),
+                        lambda *facts: judge(kind, *facts), most=16)
+    assert explorer.promised() == set(marks), explorer.promised()
+    good = explorer.check()
+    explorer.close()
+    sys.exit(0 if good else 1)
+
+
+main()
