@@ -6,7 +6,9 @@
 
 #include <unistd.h>
 
+#include "cmd/statectl/care.h"
 #include "cmd/statectl/gate.h"
+#include "cmd/statectl/keep.h"
 #include "libcommon/process/invocation.h"
 
 namespace moat {
@@ -17,11 +19,27 @@ struct Settings {
   Argv words;
   bool user_only = false;
   std::vector<std::string> names;
+  KeepSettings keep;
 };
+
+// Returns why the words make no sense, or "".
+std::string misuse_of(const Argv &words) {
+  const std::string word = words.empty() ? "" : words[0];
+  if (word == "backup" || word == "restore") {
+    return words.size() == 2 ? "" : word + " takes a DIR";
+  }
+  if (word != "init" && word != "keep" && word != "info" && word != "check") {
+    return "takes init, keep, info, check, backup or restore";
+  }
+  return words.size() == 1 ? "" : word + " takes no words";
+}
 
 Prepared<Settings> statectl_prepare(const Argv &argv, const Environment &environment) {
   Settings settings;
-  Options options("moat-statectl", {"init [--user-only] [--name ROLE=NAME]..."},
+  Options options("moat-statectl", 
+                  {"init [--user-only] [--name ROLE=NAME]...",
+                   "keep [--snapshot TIME] [--prune TIME]", "info", "check",
+                   "backup DIR", "restore DIR"},
                   "Make, keep and show the state that the programs share.");
   options.interleave();
   options.flag("user-only", settings.user_only,
@@ -29,10 +47,14 @@ Prepared<Settings> statectl_prepare(const Argv &argv, const Environment &environ
   options.command_line_only();
   options.list("name", "ROLE=NAME", settings.names, "init: the user of a role");
   options.command_line_only();
+  options.duration("snapshot", "TIME", settings.keep.snapshot, Milliseconds(1000),
+                   Milliseconds(86'400'000), "keep: between copies of learned state");
+  options.duration("prune", "TIME", settings.keep.prune, Milliseconds(1000),
+                   Milliseconds(86'400'000), "keep: between looks for what has ended");
   if (auto stop = options.parse(argv, environment, settings.common, settings.words)) {
     return std::move(*stop);
   }
-  if (settings.words != Argv{"init"}) return misuse("takes init");
+  if (const std::string why = misuse_of(settings.words); !why.empty()) return misuse(why);
   return settings;
 }
 
@@ -47,11 +69,25 @@ Status init(const Settings &settings, Invocation &invocation) {
   return make_gate(invocation, places, *owners);
 }
 
+Result<int> obey(const Settings &settings, Invocation &invocation) {
+  const Places places = Places::from(invocation.env);
+  const std::string &word = settings.words[0];
+  if (word == "info") return show_info(invocation, places);
+  if (word == "check") return check_stores(invocation, places);
+  const Status status =
+      word == "init"     ? init(settings, invocation)
+      : word == "keep"   ? keep_state(invocation, places, settings.keep)
+      : word == "backup" ? back_up(invocation, places, settings.words[1])
+                         : restore(invocation, places, settings.words[1]);
+  if (!status) return status.error();
+  return int{exit_ok};
+}
+
 Next statectl_run(const Settings &settings, Invocation &invocation) {
-  const auto status = init(settings, invocation);
-  if (status) return Next::exit(exit_ok);
-  invocation.log.fatal(status.error().what);
-  return Next::exit(status.error().temporary ? exit_temporary : exit_permanent);
+  const auto code = obey(settings, invocation);
+  if (code) return Next::exit(*code);
+  invocation.log.fatal(code.error().what);
+  return Next::exit(code.error().temporary ? exit_temporary : exit_permanent);
 }
 
 }  // namespace

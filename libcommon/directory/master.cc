@@ -1,5 +1,6 @@
 #include "libcommon/directory/master.h"
 
+#include "libcommon/directory/networks.h"
 #include "libcommon/directory/records.h"
 #include "libcommon/state/published.h"
 
@@ -9,6 +10,17 @@ namespace {
 // For people and doors at a lock that is held for as long as a copy takes.
 constexpr Milliseconds patience{30'000};
 constexpr mode_t public_mode = 0644;
+
+Status check_record(const Entry &entry) {
+  const auto verdict = [](const auto &decoded) {
+    return decoded ? Status(done) : Status(decoded.error());
+  };
+  const std::string_view key = entry.key;
+  if (key.starts_with(domain_prefix)) return verdict(decode_domain(key, entry.value));
+  if (key.starts_with(entry_prefix)) return verdict(decode_entry(key, entry.value));
+  if (key.starts_with(network_prefix)) return verdict(decode_network(key, entry.value));
+  return verdict(decode_text(key, entry.value));
+}
 
 std::string folder(const Places &places, Master::Which which) {
   return places.dir + (which == Master::Which::control ? "/control/" : "/relay/");
@@ -50,6 +62,33 @@ Status Master::change(const std::function<Status(Writer &)> &body) const {
 Status Master::publish() const {
   return moat::publish(*store_, public_path_, seal_, public_mode,
                        Deadline::after(patience));
+}
+
+Status check_records(Store &master) {
+  Status status = done;
+  const auto walked = master.read([&](Reader &reader) {
+    return reader.each("", [&](const Entry &entry) {
+      status = check_record(entry);
+      return bool{status};
+    });
+  });
+  if (!walked) return walked;
+  if (status) return done;
+  Error error = status.error();
+  error.what.insert(0, master.path() + ": ");
+  return error;
+}
+
+Result<unsigned> Master::count_ended(std::int64_t now) const {
+  unsigned count = 0;
+  const auto read = store_->read([&](Reader &reader) {
+    return each_network(reader, [&](const RelayNetwork &network) {
+      if (network.until != 0 && network.until <= now) ++count;
+      return true;
+    });
+  });
+  if (!read) return read.error();
+  return count;
 }
 
 Result<bool> Master::is_published() const {

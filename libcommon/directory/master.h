@@ -36,6 +36,9 @@ class Master {
   // Whether what is published is what the master holds.
   Result<bool> is_published() const;
 
+  // Returns how many relay networks have ended at `now` (wall seconds).
+  Result<unsigned> count_ended(std::int64_t now) const;
+
   const std::string &public_path() const { return public_path_; }
   Store &store() const { return *store_; }
 
@@ -46,6 +49,10 @@ class Master {
   std::string public_path_;
   std::string_view seal_;
 };
+
+// Decodes every record of a master, or of a copy of one: Cause::damaged or
+// Cause::newer, naming the file.
+Status check_records(Store &master);
 
 // Paths: DIR/control/control.mdb, DIR/control/public.mdb, and so for relay.
 std::string master_path(const Places &places, Master::Which which);

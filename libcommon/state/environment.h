@@ -78,6 +78,7 @@ class Transaction final : public Writer {
   Result<std::optional<Entry>> before(std::string_view key) override;
   Status each(std::string_view prefix,
               const std::function<bool(const Entry &)> &call) override;
+  std::uint64_t number() const override { return ::mdb_txn_id(txn_); }
   Status put(std::string_view key, std::string_view value) override;
   Result<bool> put_if_absent(std::string_view key, std::string_view value) override;
   Result<bool> remove(std::string_view key) override;

@@ -84,6 +84,8 @@ Status Store::Impl::open() {
   const auto opened = file.open(path, flags);
   if (!opened) return opened;
   if (!mode.published) {
+    const auto fit = confirm_store_files(path);
+    if (!fit) return fit;
     const FaultGuard guard;
     int dead = 0;
     guarded([&] { return ::mdb_reader_check(file.env(), &dead); });
@@ -223,6 +225,25 @@ Result<unsigned> Store::reap_readers() {
   const int code = guarded([&] { return ::mdb_reader_check(impl_->file.env(), &dead); });
   if (code != 0) return impl_->file.fail(code, "reap readers");
   return static_cast<unsigned>(dead);
+}
+
+void Store::set_synced(bool synced) {
+  const FaultGuard guard;
+  guarded([&] {
+    return ::mdb_env_set_flags(impl_->file.env(), MDB_NOSYNC, synced ? 0 : 1);
+  });
+}
+
+Status Store::copy_to(const std::string &path) {
+  const std::string fresh = path + ".new";
+  ::unlink(fresh.c_str());
+  const FaultGuard guard;
+  const int code = guarded(
+      [&] { return ::mdb_env_copy2(impl_->file.env(), fresh.c_str(), MDB_CP_COMPACT); });
+  auto status = code == 0 ? move_in_place(fresh, impl_->path, path)
+                          : Status(impl_->file.fail(code, "copy to " + path));
+  if (!status) ::unlink(fresh.c_str());
+  return status;
 }
 
 Status Store::check() { return impl_->check(); }

@@ -66,6 +66,10 @@ class Reader {
   virtual Status each(std::string_view prefix,
                       const std::function<bool(const Entry &)> &call) = 0;
 
+  // Returns the number of the commit that this view shows; in a Writer, of the
+  // one that it will be.
+  virtual std::uint64_t number() const = 0;
+
  protected:
   Reader() = default;
 };
@@ -128,13 +132,17 @@ class Store final : public OpenState {
   // nothing of it is left.
   Status update(Deadline deadline, const std::function<Status(Writer &)> &body);
 
+  // Lets updates from now on be synced or not, as StoreMode has it.
+  void set_synced(bool synced);
+
   // Writes to the disk what commits without sync have left in memory.
   Status sync();
 
   // Frees the reader slots of processes that are gone. Returns how many.
   Result<unsigned> reap_readers();
 
-  // Writes a compact copy that is whole at one moment, synced, to a new file.
+  // Writes a compact copy that is whole at one moment, synced, with the owner and
+  // mode of the original, to `path`, in place of what is there.
   Status copy_to(const std::string &path);
 
   // Reads every page that is in use. An error of Cause::damaged, or nothing.

@@ -31,33 +31,51 @@ Error missing(const std::string &path) {
 
 // Returns the line "BOOT-ID PID-NAMESPACE", or "" where the kernel does not say.
 std::string neighbourhood() {
-  const auto boot = read_file("/proc/sys/kernel/random/boot_id", 64);
+  const std::string boot = boot_id();
   std::array<char, 64> space{};
   const auto size = ::readlink("/proc/self/ns/pid", space.data(), space.size());
-  if (!boot || size <= 0) return "";
-  return boot->substr(0, boot->find('\n')) + " " +
+  if (boot.empty() || size <= 0) return "";
+  return boot + " " +
          std::string(space.data(), static_cast<std::size_t>(size)) + "\n";
 }
 
-Status check_neighbourhood(const std::string &path) {
-  const std::string ours = neighbourhood();
-  const Fd file(::open(writer_file_of(path).c_str(), O_RDWR | O_CLOEXEC));
-  if (!file) return missing(writer_file_of(path));
-  if (ours.empty()) return done;
+Result<std::string> read_neighbourhood(const Fd &file, const std::string &path) {
   std::array<char, 256> text{};
   const auto size = ::pread(file.get(), text.data(), text.size(), 0);
-  if (size < 0) return system_error(writer_file_of(path));
-  // What stands behind the line is the rest of a longer one: never cut off, for
-  // a crash between two calls would leave what fits nobody.
-  const std::string_view theirs(text.data(), static_cast<std::size_t>(size));
-  if (theirs.starts_with(ours)) return done;
-  const auto boot = ours.substr(0, ours.find(' ') + 1);
-  if (theirs.starts_with(boot)) {
+  if (size < 0) return system_error(path);
+  return std::string(text.data(), static_cast<std::size_t>(size));
+}
+
+// Whether another process has the file open: it then holds a lock on the first
+// octet of LMDB's lock file.
+Result<bool> is_open_elsewhere(const std::string &path) {
+  const Fd file(::open(lock_file_of(path).c_str(), O_RDWR | O_CLOEXEC));
+  if (!file) return missing(lock_file_of(path));
+  struct flock first{};
+  first.l_type = F_WRLCK;
+  first.l_len = 1;
+  if (::fcntl(file.get(), F_OFD_GETLK, &first) != 0) return system_error(path);
+  return first.l_type != F_UNLCK;
+}
+
+// The first to open the file says where it lives; who comes from elsewhere while
+// it is open is refused.
+Status enter_neighbourhood(const std::string &path) {
+  const std::string ours = neighbourhood();
+  const std::string writer = writer_file_of(path);
+  const Fd file(::open(writer.c_str(), O_RDWR | O_CLOEXEC));
+  if (!file) return missing(writer);
+  const auto theirs = read_neighbourhood(file, writer);
+  if (!theirs) return theirs.error();
+  if (ours.empty() || *theirs == ours) return done;
+  const auto open = is_open_elsewhere(path);
+  if (!open) return open.error();
+  if (*open && !theirs->empty()) {
     return temporary_error(path + ": in use from another PID namespace");
   }
-  // The first after a boot. Whoever comes at the same time writes the same.
-  if (::pwrite(file.get(), ours.data(), ours.size(), 0) < 0) {
-    return system_error(writer_file_of(path));
+  if (::pwrite(file.get(), ours.data(), ours.size(), 0) < 0 ||
+      ::ftruncate(file.get(), static_cast<off_t>(ours.size())) != 0) {
+    return system_error(writer);
   }
   return done;
 }
@@ -83,8 +101,22 @@ Status set_owner(const std::string &path, mode_t mode, uid_t uid, gid_t gid) {
   return done;
 }
 
-// Makes the file beside its place, so that it is never there by half.
-Status make_file(const std::string &path) {
+}  // namespace
+
+std::string lock_file_of(const std::string &path) { return path + "-lock"; }
+std::string writer_file_of(const std::string &path) { return path + ".writer"; }
+
+std::string boot_id() {
+  const auto text = read_file("/proc/sys/kernel/random/boot_id", 64);
+  return text ? text->substr(0, text->find('\n')) : "";
+}
+
+std::string folder_of(const std::string &path) {
+  const auto slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
+}
+
+Status make_store_file(const std::string &path) {
   const std::string fresh = path + ".new";
   ::unlink(fresh.c_str());
   {
@@ -98,15 +130,21 @@ Status make_file(const std::string &path) {
   return done;
 }
 
-std::string folder_of(const std::string &path) {
-  const auto slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
+Status move_in_place(const std::string &path, const std::string &model,
+                     const std::string &to) {
+  struct stat like{};
+  if (::stat(model.c_str(), &like) != 0) return system_error(model);
+  const Fd file(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+  if (!file) return system_error(path);
+  // Who is not root keeps the file as his own.
+  if (::geteuid() == 0 && ::fchown(file.get(), like.st_uid, like.st_gid) != 0) {
+    return system_error("chown " + path);
+  }
+  if (::fchmod(file.get(), like.st_mode & 07777U) != 0) return system_error(path);
+  if (::fsync(file.get()) != 0) return system_error("fsync " + path);
+  if (::rename(path.c_str(), to.c_str()) != 0) return system_error("rename " + path);
+  return sync_folder(folder_of(to));
 }
-
-}  // namespace
-
-std::string lock_file_of(const std::string &path) { return path + "-lock"; }
-std::string writer_file_of(const std::string &path) { return path + ".writer"; }
 
 Status check_store_file(const std::string &path) {
   struct stat status{};
@@ -128,14 +166,24 @@ Status check_store_files(const std::string &path) {
       network_magic.end()) {
     return temporary_error(path + ": on a network file system");
   }
-  return check_neighbourhood(path);
+  return enter_neighbourhood(path);
+}
+
+Status confirm_store_files(const std::string &path) {
+  const Fd file(::open(writer_file_of(path).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return missing(writer_file_of(path));
+  const auto theirs = read_neighbourhood(file, path);
+  if (!theirs) return theirs.error();
+  const std::string ours = neighbourhood();
+  if (ours.empty() || *theirs == ours) return done;
+  return temporary_error(path + ": in use from another PID namespace");
 }
 
 Status Store::create(const std::string &path, mode_t mode, uid_t uid, gid_t gid) {
   struct stat status{};
   if (::lstat(path.c_str(), &status) != 0) {
     if (errno != ENOENT) return system_error(path);
-    const auto made = make_file(path);
+    const auto made = make_store_file(path);
     if (!made) return made;
   } else if (!S_ISREG(status.st_mode)) {
     return permanent_error(path + ": not a file");

@@ -20,4 +20,20 @@ Status check_store_file(const std::string &path);
 // LMDB tells dead readers from living ones by their numbers.
 Status check_store_files(const std::string &path);
 
+// Checks it again when the file is open: of two that came first at the same
+// time, from two namespaces, one goes.
+Status confirm_store_files(const std::string &path);
+
+// Makes an empty file beside its place and renames it there.
+Status make_store_file(const std::string &path);
+
+// Gives `path` the owner and mode of `model`, syncs it, and renames it to `to`.
+Status move_in_place(const std::string &path, const std::string &model,
+                     const std::string &to);
+
+// Returns the kernel's boot id, or "" where it does not say.
+std::string boot_id();
+
+std::string folder_of(const std::string &path);
+
 }  // namespace moat
