@@ -13,6 +13,7 @@
 #include "libcommon/base/text.h"
 #include "libcommon/directory/master.h"
 #include "libcommon/process/user.h"
+#include "libcommon/queue/store.h"
 #include "libcommon/state/store.h"
 
 namespace moat {
@@ -70,15 +71,6 @@ Status make_folder(const Folder &folder, const Owners &owners) {
   }
   if (::fchmod(fd.get(), folder.mode) != 0) return system_error("chmod " + folder.path);
   return done;
-}
-
-Status make_queue(const std::string &spool, const Owners &owners) {
-  for (const std::string &path : {spool, spool + "/mess"}) {
-    const auto made = make_folder({path, "moatq", "moatq", 0700}, owners);
-    if (!made) return made;
-  }
-  return Store::create(spool + "/queue.mdb", 0600, owners.uid("moatq"),
-                       owners.gid("moatq"));
 }
 
 Status publish(Invocation &invocation, const Places &places, Master::Which which,
@@ -155,7 +147,9 @@ Status make_gate(Invocation &invocation, const Places &places, const Owners &own
   }
   const auto parents = make_parents(places.spool);
   if (!parents) return parents;
-  const auto made = make_queue(places.spool, owners);
+  QueueSettings queue;
+  queue.folder = places.spool;
+  const auto made = QueueStore::create(queue, owners.uid("moatq"), owners.gid("moatq"));
   if (!made) return made;
   const auto control = publish(invocation, places, Master::Which::control, owners, "root");
   if (!control) return control;
