@@ -82,7 +82,7 @@ bool Conversation::flush() {
   if (!session_.has_output()) return true;
   const Deadline deadline = Deadline::after(settings_.rules.command_timeout);
   if (connection_.send(session_.take_output(), deadline)) return true;
-  session_.client_left();
+  session_.client_left("unread");
   return false;
 }
 

@@ -31,10 +31,11 @@ std::string new_session_id() {
 }
 
 // A queue that is a program must run with all its rights (setuid): then nothing
-// is given up.
+// is given up. An acceptor of ours has said so already, once for all clients.
 void give_up_rights(const SmtpdSettings &settings, const Invocation &invocation) {
   const auto confinement = settings.confinement();
   if (!confinement) {
+    if (invocation.chain) return;
     invocation.log.event("unconfined", {{"reason", "the queue is a program"}});
   } else if (!is_confined()) {
     const auto confined = confine(*confinement);

@@ -235,7 +235,7 @@ void Session::feed(std::string_view octets) {
   input_ += octets;
 }
 
-void Session::client_left() { close("eof"); }
+void Session::client_left(std::string_view ending) { close(ending); }
 
 void Session::timed_out() {
   say({421, "4.4.2", rules_.me + " timed out, closing"});

@@ -116,9 +116,9 @@ class Session {
   // What came from the client, at most a few pieces of max_command_line ahead of
   // what next() asked for.
   void feed(std::string_view octets);
-  void client_left();  // end of file
-  void timed_out();    // nothing came within the step's wait
-  void stop();         // the service ends: say so at the next command boundary
+  void client_left(std::string_view ending = "eof");  // for good: no reply will do
+  void timed_out();  // nothing came within the step's wait
+  void stop();       // the service ends: say so at the next command boundary
   bool stopping() const { return stopping_; }
 
   void answer_recipient(const RecipientAnswer &answer);
@@ -141,7 +141,8 @@ class Session {
     return (asked_ ? asked_line_ : std::string()) + std::string(input());
   }
 
-  // How it ended, once it has: "quit", "eof", "timeout", "limit", "stop", "cut".
+  // How it ended, once it has: "quit", "timeout", "limit", "stop", "cut" or what
+  // client_left() said.
   std::string_view ending() const { return ending_; }
 
  private:
