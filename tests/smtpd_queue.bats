@@ -184,3 +184,44 @@ own_gate() {
   asked '550 5.1.1'
   exec 8>&-
 }
+
+@test "the real queue takes messages, as a program and behind its door" {
+  own_gate
+  MOAT_SMTPD_QUEUE='' smtptalk -- moat-smtpd --queue moat-queue <<<"$data> Subject: one
+> .
+< 250 2.0.0
+$quit"
+  door=$BATS_TEST_TMPDIR/door
+  moat-queue --serve "$door" 2>"$BATS_TEST_TMPDIR/queue.log" 3>&- &
+  server=$!
+  for _ in {1..200}; do [ -S "$door" ] && break || sleep 0.02; done
+  run smtptalk -- moat-smtpd --queue unix:"$door" <<<"$data> Subject: two
+> .
+< 250 2.0.0
+> MAIL FROM:<>
+< 250
+> RCPT TO:<user@example.test>
+< 250
+> DATA
+< 354
+>20000 0123456789012345678901234567890123456789
+> .
+< 250 2.0.0
+$quit"
+  kill "$server"
+  [ "$status" = 0 ]
+  [[ $output != *unconfined* ]]
+  [ "$(grep -c event=queued "$BATS_TEST_TMPDIR/queue.log")" = 2 ]
+}
+
+@test "before a door it is confined: a system call filter holds it" {
+  [[ $(command -v moat-smtpd) != */asan/* ]] || skip "the sanitizers need their rights"
+  smtptalk -- moat-smtpd --log none --queue unix:"$BATS_TEST_TMPDIR/door" <<<"< 220
+proc ^Seccomp:\s*2
+proc ^NoNewPrivs:\s*1
+$quit"
+  talk <<<"< 220
+proc ^Seccomp:\s*0
+proc ^NoNewPrivs:\s*0
+$quit"
+}
