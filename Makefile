@@ -12,7 +12,7 @@
 #
 # "make users" makes the users of a gate, as root, before its first start.
 # "make install SEPARATE=yes" installs one executable a program.
-# LINK=dynamic links the system's libraries as shared objects. BUILD=asan and
+# LINK=dynamic links the system's libraries as shared objects, BUILD=asan and
 # BUILD=cov build with sanitizers or for coverage, each in a tree of its own.
 
 BUILD  ?= release
@@ -46,9 +46,10 @@ TIDY   ?= clang-tidy-19
 FORMAT ?= clang-format-19
 FUZZ_TIME ?= 60
 
-out      := $(B)/$(BUILD)
-bin      := $(if $(filter release,$(BUILD)),$(B)/bin,$(out)/bin)
-sep      := $(if $(filter release,$(BUILD)),$(B)/separate,$(out)/separate)
+kind     := $(BUILD)$(if $(filter dynamic,$(LINK)),-dynamic)
+out      := $(B)/$(kind)
+bin      := $(if $(filter release,$(kind)),$(B)/bin,$(out)/bin)
+sep      := $(if $(filter release,$(kind)),$(B)/separate,$(out)/separate)
 names    := $(patsubst cmd/%/main.cc,%,$(sort $(wildcard cmd/*/main.cc)))
 manuals  := $(wildcard man/*.[1-8])
 objects   = $(patsubst %.cc,$(out)/%.o,$(wildcard $(1)))
