@@ -16,28 +16,14 @@
 
 #include "libcommon/base/io.h"
 #include "tests/unit/check.h"
+#include "tests/unit/scratch.h"
 
 using namespace moat;
+using test::Scratch;
 
 namespace {
 
 constexpr auto same = static_cast<uid_t>(-1);
-
-// A folder that goes with the test.
-class Scratch {
- public:
-  Scratch() {
-    std::array<char, 32> name{"/tmp/moat-store-XXXXXX"};
-    path_ = ::mkdtemp(name.data());
-  }
-  Scratch(const Scratch &) = delete;
-  Scratch &operator=(const Scratch &) = delete;
-  ~Scratch() { std::filesystem::remove_all(path_); }
-  std::string file(const std::string &name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
 
 Deadline soon() { return Deadline::after(Milliseconds(50)); }
 
@@ -311,7 +297,6 @@ void damage_is_an_error_and_no_signal() {
     if (code != 0) {
       std::printf("# round %d: %d\n", round, code);
       CHECK(code == 0);
-      (void)replace_file("/tmp/bad.mdb", octets);
       return;
     }
   }
