@@ -280,6 +280,7 @@ $quit"
 < 554 5.4.6
 $quit"
   [ "$(messages)" = 1 ]
+  [[ $(logged event=reject) == *'stage=data code=554 status=5.4.6 helo=c.example sender=a@b.example recipient=user@example.test reason=loop'* ]]
 }
 
 @test "--complete-headers adds what a customer's program left out" {

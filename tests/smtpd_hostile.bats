@@ -247,3 +247,9 @@ for session in range(40):
     print("half\ndrain")' 5 | talk
   [ "$(messages)" = 0 ]
 }
+
+@test "where descriptor 2 is the connection too, the log does not go there" {
+  smtptalk -- sh -c 'exec moat-smtpd --queue false 2>&1' <<<"$mail> RCPT TO:<no@example.test>
+< 550
+$quit"
+}

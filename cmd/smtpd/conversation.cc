@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "libcommon/base/text.h"
-#include "libcommon/queue/submit.h"
 
 namespace moat {
 namespace {
@@ -11,6 +10,8 @@ namespace {
 std::optional<IpAddress> client_address(const Environment &environment) {
   return IpAddress::parse(environment.ucspi("REMOTEIP").value_or(""));
 }
+
+Reply no_room() { return {452, "4.3.1", "no room for the message"}; }
 
 }  // namespace
 
@@ -64,13 +65,14 @@ bool Conversation::step(Session::Step step) {
     case Need::recipient: session_.answer_recipient(look_up(session_.recipient())); break;
     case Need::begin: begin(); break;
     case Need::body: keep(session_.body()); break;
-    case Need::submit: session_.answer_message(submit()); break;
+    case Need::submit: submit(); break;
     case Need::read:
       if (!flush()) return false;
       read(step.wait);
       break;
     case Need::close:
-      if (flush() && session_.ending() != "eof" && session_.ending() != "quit") {
+      // Who was cut off may still be talking.
+      if (flush() && (session_.ending() == "cut" || session_.ending() == "limit")) {
         connection_.linger();
       }
       return false;
@@ -159,7 +161,9 @@ void Conversation::begin() {
     missing.date = mail_date(now);
     missing.message_id = "<" + std::to_string(now) + "." + session + "." +
                          std::to_string(state.messages) + "@" + settings_.rules.me + ">";
-    missing.from = "<" + state.mail.sender.text() + ">";
+    const std::string sender = state.mail.sender.text();
+    missing.from = sender.empty() ? "<MAILER-DAEMON@" + settings_.rules.me + ">"
+                                  : "<" + sender + ">";
   }
   message_.emplace(settings_.spool, received_field(facts, now), std::move(missing));
 }
@@ -168,38 +172,42 @@ void Conversation::begin() {
 void Conversation::keep(std::string_view octets) {
   if (const auto kept = message_->append(octets); !kept) {
     invocation_.log.event("trouble", {{"reason", kept.error().what}});
-    session_.fail_message({452, "4.3.1", "no room for the message"});
+    session_.fail_message(no_room(), "spool");
   }
 }
 
-Reply Conversation::submit() {
+void Conversation::submit() {
   IncomingMessage incoming = std::move(*message_);
   message_.reset();
-  if (!incoming.finish()) return {452, "4.3.1", "no room for the message"};
+  if (!incoming.finish()) return session_.answer_message(no_room(), "spool");
   const HeaderScan &header = incoming.header();
   if (header.received() > settings_.hops || header.delivered_to() > settings_.hops) {
-    return {554, "5.4.6", "too many hops, this message is looping"};
+    return session_.answer_message(
+        {554, "5.4.6", "too many hops, this message is looping"}, "loop");
   }
-  const SessionState &state = session_.state();
-  const Envelope envelope{state.mail.sender.envelope(), state.recipients};
-  const SpooledMessage &spool = incoming.spool();
-  const Message octets{spool.text(), spool.in_file() ? spool.fd() : -1, spool.size()};
-  const Deadline deadline = Deadline::after(settings_.queue_timeout);
-  const QueueAnswer answer =
-      settings_.door.empty()
-          ? submit_to_program(settings_.program, octets, envelope, invocation_.env,
-                              deadline)
-          : submit_at_door(settings_.door, octets, envelope, invocation_.env, deadline);
-  Reply reply = parse_reply(queue_reply(answer));
+  Reply reply = parse_reply(queue_reply(queue(incoming.spool())));
   if (reply.good()) {
+    const SessionState &state = session_.state();
     invocation_.log.event("queued", {{"code", reply.code},
-                                     {"bytes", spool.size()},
-                                     {"recipients", envelope.recipients.size()},
+                                     {"bytes", incoming.spool().size()},
+                                     {"recipients", state.recipients.size()},
                                      {"helo", state.helo},
                                      {"sender", state.mail.sender.text()},
-                                     {"recipient", envelope.recipients.front()}});
+                                     {"recipient", state.recipients.front()}});
   }
-  return reply;
+  session_.answer_message(std::move(reply));
+}
+
+QueueAnswer Conversation::queue(const SpooledMessage &spool) {
+  const SessionState &state = session_.state();
+  const Envelope envelope{state.mail.sender.envelope(), state.recipients};
+  const Message message{spool.text(), spool.in_file() ? spool.fd() : -1, spool.size()};
+  const Deadline deadline = Deadline::after(settings_.queue_timeout);
+  if (settings_.door.empty()) {
+    return submit_to_program(settings_.program, message, envelope, invocation_.env,
+                             deadline);
+  }
+  return submit_at_door(settings_.door, message, envelope, invocation_.env, deadline);
 }
 
 void Conversation::log_end() {

@@ -13,6 +13,7 @@
 #include "cmd/smtpd/settings.h"
 #include "libcommon/directory/directory.h"
 #include "libcommon/process/invocation.h"
+#include "libcommon/queue/submit.h"
 
 namespace moat {
 
@@ -38,7 +39,8 @@ class Conversation {
   void keep(std::string_view octets);
   RecipientAnswer look_up(const Mailbox &recipient);
   const Directory *directory();
-  Reply submit();
+  void submit();
+  QueueAnswer queue(const SpooledMessage &spool);
   void log_end();
 
   const SmtpdSettings &settings_;

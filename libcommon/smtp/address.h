@@ -10,9 +10,9 @@
 
 namespace moat {
 
-inline constexpr std::size_t max_local_part = 64;  // octets, RFC 5321 4.5.3.1.1
-inline constexpr std::size_t max_domain_name = 255;     // 4.5.3.1.2
-inline constexpr std::size_t max_path = 256;       // 4.5.3.1.3, with its "<" and ">"
+inline constexpr std::size_t max_local_part = 64;    // octets, RFC 5321 4.5.3.1.1
+inline constexpr std::size_t max_domain_name = 255;  // 4.5.3.1.2
+inline constexpr std::size_t max_path = 256;         // 4.5.3.1.3, with its "<" and ">"
 
 struct Mailbox {
   std::string local;   // without quotes and backslashes; no control octets

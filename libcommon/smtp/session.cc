@@ -127,9 +127,14 @@ void Session::begin_message(DataDecoder::Form form) {
   begin_wanted_ = true;
 }
 
+void Session::fail_message(Reply reply, std::string_view reason) {
+  failure_ = std::move(reply);
+  failure_reason_ = reason;
+}
+
 void Session::check_size() {
   if (client_.max_size == 0 || decoder_->size() <= client_.max_size || failure_) return;
-  failure_ = Reply{552, "5.3.4", "message too large"};
+  fail_message({552, "5.3.4", "message too large"}, "size");
 }
 
 std::optional<Session::Step> Session::data_step(std::int64_t now_ms) {
@@ -193,7 +198,7 @@ void Session::finish_chunk() {
   if (failure_) {
     const Reply reply = *failure_;
     forget_mail();
-    return refuse("data", reply, "size");
+    return refuse("data", reply, failure_reason_);
   }
   Reply reply{250, "2.0.0", std::to_string(chunk_size_) + " octets received"};
   if (chunk_size_ == 0) return junk(std::move(reply));
@@ -202,11 +207,11 @@ void Session::finish_chunk() {
 
 std::optional<Session::Step> Session::end_message() {
   if (!failure_) return Step{Need::submit};
-  answer_message(std::move(*failure_));
+  answer_message(std::move(*failure_), failure_reason_);
   return std::nullopt;
 }
 
-void Session::answer_message(Reply reply) {
+void Session::answer_message(Reply reply, std::string_view reason) {
   phase_ = Phase::command;
   failure_.reset();
   decoder_.reset();
@@ -217,7 +222,6 @@ void Session::answer_message(Reply reply) {
     forget_mail();
     return say(std::move(reply));
   }
-  const std::string_view reason = reply.code == 552 ? "size" : "queue";
   refuse("data", std::move(reply), reason);
   forget_mail();
 }

@@ -122,10 +122,11 @@ class Session {
   bool stopping() const { return stopping_; }
 
   void answer_recipient(const RecipientAnswer &answer);
-  void answer_message(Reply reply);
+  // `reason` is a literal for the log, where the reply is a refusal.
+  void answer_message(Reply reply, std::string_view reason = "queue");
 
   // The message cannot be kept: the rest of it is drained, then this is said.
-  void fail_message(Reply reply) { failure_ = std::move(reply); }
+  void fail_message(Reply reply, std::string_view reason);
 
   // Returns what is to be sent, and forgets it.
   std::string take_output();
@@ -205,6 +206,7 @@ class Session {
   bool begin_wanted_ = false;
   bool submit_wanted_ = false;
   std::optional<Reply> failure_;  // what the message will be answered with
+  std::string_view failure_reason_;
   std::uint64_t chunk_left_ = 0;  // octets of the chunk still to come
   bool chunk_last_ = false;
   std::uint64_t chunk_size_ = 0;
