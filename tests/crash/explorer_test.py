@@ -54,7 +54,7 @@ def explored(scratch, left_out):
         file.write(b"%08d" % 0)
     toy = os.path.join(os.path.dirname(__file__), "toy.py")
     record = Record(root, ["/usr/bin/python3", "-S", toy, root, left_out], f"{root}.out")
-    assert record.run.returncode == 0, record.run.stderr
+    assert record.code == 0, record.errors
     return Explorer(record, Ledger, recover, judge, most=16)
 
 

@@ -59,7 +59,7 @@ def explored(scratch, root, script, env):
     os.makedirs(f"{root}/mail")
     record = Record(root, ["/bin/sh", "-ec", f"cd {root}\n{script}"], f"{root}.record",
                     env={**os.environ, **env})
-    assert record.run.returncode == 0, record.run.stderr
+    assert record.code == 0, record.errors
     return Explorer(record, Exits, recover, judge, most=16)
 
 

@@ -53,6 +53,8 @@ class Contents:
     def __init__(self, root):
         self.marks = []  # of whole messages
         self.recipients = {}  # mark: "STATE:ADDRESS,..."
+        self.entries = []  # (mark, the same) of each; the mark None for others
+        self.others = 0  # whole messages that are none of ours: reports
         self.wrong = []
         run = subprocess.run([os.environ["QUEUECAT"], f"{root}/spool"], capture_output=True)
         rest = run.stdout
@@ -70,9 +72,11 @@ class Contents:
             octets, rest = rest[:size], rest[size + 1:]
             mark = mark_of(octets, MESSAGES)
             if mark is None:
-                self.wrong.append(f"{fields[0]} for {fields[2]} is none of ours")
+                self.others += 1
+                self.entries.append((None, fields[2]))
                 continue
             self.marks.append(mark)
+            self.entries.append((mark, fields[2]))
             self.recipients[mark] = fields[2]
         if run.returncode != 0:
             self.wrong.append(run.stderr.decode().strip())
@@ -85,6 +89,8 @@ def looked_at(root, files):
     check = subprocess.run(["moat-queuectl", "check"], env=environment(root),
                            capture_output=True)
     contents = Contents(root)
+    if contents.others:
+        contents.wrong.append("there is a message that nobody sent")
     if check.returncode != 0:
         contents.wrong.append(f"check: {check.stderr.decode().strip()}")
     code = inject(root, files, "next").wait()

@@ -95,7 +95,7 @@ def main():
     marks, text = script(kind, scratch)
     record = Record(root, ["/bin/sh", "-c", text], f"{scratch}/record",
                     env=queue.environment(root))
-    assert record.run.returncode in (0, 143), record.run.stderr
+    assert record.code in (0, 143), record.errors
     ledger = Exits if kind != "serve" else lambda: Answers(record.events)
     explorer = Explorer(record, ledger, lambda folder: recover(folder, scratch),
                         lambda *facts: judge(kind, *facts), most=16)

@@ -41,13 +41,22 @@ class Event:
 class Record:
     """A run: the disk before it, what happened, and its exit code."""
 
-    def __init__(self, root, command, out, env=None):
+    def __init__(self, root, command, out, env=None, until=None):
+        """Runs the command in `root`; with `until` a server, which is sent SIGTERM
+        as soon as until() returns."""
         self.root = os.path.realpath(root)
         before = Disk(root)
         self._before = before
         recorder = os.environ["RECORDER"]
-        self.run = subprocess.run([recorder, root, out, *command], env=env,
-                                  stdin=subprocess.DEVNULL, capture_output=True)
+        with open(out + ".errors", "wb") as errors:
+            process = subprocess.Popen([recorder, root, out, *command], env=env, cwd=root,
+                                       stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
+        if until is not None:
+            until()
+            process.terminate()
+        self.code = process.wait()
+        with open(out + ".errors", encoding="utf-8") as file:
+            self.errors = file.read()
         with open(out + ".data", "rb") as file:
             self._data = file.read()
         with open(out + ".log", encoding="utf-8", errors="surrogateescape") as file:

@@ -42,9 +42,14 @@ std::string octets_of(const QueuedBody &body) {
 }
 
 void print(const QueueStore &store, const QueuedMessage &message) {
+  const auto body = store.read_body(message);
+  if (!body) {
+    // It may have been delivered and removed since.
+    const auto still = store.find(message.id);
+    if (still && !*still) return;
+  }
   std::printf("message\t%s\t%s\t%s\t", message.id.text().c_str(), message.sender.c_str(),
               recipients_text(message).c_str());
-  const auto body = store.read_body(message);
   if (!body) {
     std::printf("damaged\n");
     return;
