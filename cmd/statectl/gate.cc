@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <set>
 
 #include "libcommon/base/fd.h"
 #include "libcommon/base/io.h"
@@ -73,6 +74,26 @@ Status make_folder(const Folder &folder, const Owners &owners) {
   return done;
 }
 
+// Syncs the folders that hold these, and those that hold them: else a power loss
+// could take a queue away whose messages are all synced. What we may not write to
+// we made nothing in.
+Status sync_names(const std::vector<std::string> &paths) {
+  std::set<std::string> holders;
+  for (const std::string &path : paths) {
+    for (auto slash = path.rfind('/'); slash != std::string::npos && slash > 0;
+         slash = path.rfind('/', slash - 1)) {
+      holders.insert(path.substr(0, slash));
+    }
+    holders.insert("/");
+  }
+  for (const std::string &holder : holders) {
+    if (::access(holder.c_str(), W_OK) != 0) continue;
+    auto synced = sync_folder(holder);
+    if (!synced) return synced;
+  }
+  return done;
+}
+
 Status publish(Invocation &invocation, const Places &places, Master::Which which,
                const Owners &owners, std::string_view owner) {
   const auto master = Master::open(invocation, places, which);
@@ -128,11 +149,12 @@ gid_t Owners::gid(std::string_view role) const {
 }
 
 std::vector<GateFile> gate_files(const Places &places) {
-  return {{master_path(places, Master::Which::control), "root", "root", 0600, true},
-          {master_path(places, Master::Which::relay), "moatrelay", "moatrelay", 0600, true},
-          {places.dir + "/secrets/secrets.mdb", "moatpw", "moatpw", 0600, true},
-          {places.dir + "/state/state.mdb", "moat", "moatstate", 0660, false},
-          {places.dir + "/state/tokens.mdb", "moat", "moatstate", 0660, false}};
+  return {
+      {master_path(places, Master::Which::control), "root", "root", 0600, true},
+      {master_path(places, Master::Which::relay), "moatrelay", "moatrelay", 0600, true},
+      {places.dir + "/secrets/secrets.mdb", "moatpw", "moatpw", 0600, true},
+      {places.dir + "/state/state.mdb", "moat", "moatstate", 0660, false},
+      {places.dir + "/state/tokens.mdb", "moat", "moatstate", 0660, false}};
 }
 
 Status make_gate(Invocation &invocation, const Places &places, const Owners &owners) {
@@ -151,9 +173,15 @@ Status make_gate(Invocation &invocation, const Places &places, const Owners &own
   queue.folder = places.spool;
   const auto made = QueueStore::create(queue, owners.uid("moatq"), owners.gid("moatq"));
   if (!made) return made;
-  const auto control = publish(invocation, places, Master::Which::control, owners, "root");
+  const auto control =
+      publish(invocation, places, Master::Which::control, owners, "root");
   if (!control) return control;
-  return publish(invocation, places, Master::Which::relay, owners, "moatrelay");
+  const auto relay =
+      publish(invocation, places, Master::Which::relay, owners, "moatrelay");
+  if (!relay) return relay;
+  std::vector<std::string> paths{places.spool};
+  for (const Folder &folder : gate_folders(places)) paths.push_back(folder.path);
+  return sync_names(paths);
 }
 
 }  // namespace moat

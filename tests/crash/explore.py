@@ -22,7 +22,8 @@ class Explorer:
 
     def __init__(self, record, ledger, recover, judge, most):
         self.record, self.ledger = record, ledger
-        self.recover, self.judge, self.most = recover, judge, most
+        self.recover, self.judge = recover, judge
+        self.most = 8 * most + 8 if os.environ.get("MOAT_CRASH_FULL") else most
         self.facts = {}  # by the state's sign
         shm = "/dev/shm"
         self.scratch = tempfile.mkdtemp(prefix="moat-crash.",
@@ -88,13 +89,15 @@ class Explorer:
             if event.is_sync() and (event.inode == "*" or event.inode in known.inodes):
                 yield event
 
-    def needless(self):
-        """The syncs without which no state is wrong. Each is either needless, or
-        the test does not see why it is there."""
+    def needless(self, concerns):
+        """The syncs without which no state is wrong, of what `concerns(path)`. Each
+        is either needless, or the test does not see why it is there."""
         unseen = []
         for event in self.syncs():
+            if not concerns(self.name_of(event)):
+                continue
             if not (self.violations({event.line}, first=True, most=0)
-                    or self.violations({event.line}, first=True)):
+                    or self.most and self.violations({event.line}, first=True)):
                 unseen.append(event)
         return unseen
 
@@ -105,13 +108,14 @@ class Explorer:
             ledger.feed(event)
         return ledger.promises()
 
-    def check(self):
-        """Prints and returns whether no state is wrong, and each sync needed."""
+    def check(self, concerns=lambda path: True):
+        """Prints and returns whether no state is wrong, and each sync needed of
+        what `concerns(path)`."""
         wrong = self.violations()
         for line in wrong[:8]:
             print(line)
         syncs = list(self.syncs())
-        needless = self.needless() if not wrong else []
+        needless = self.needless(concerns) if not wrong else []
         for event in needless:
             print(f"no state is wrong without {event.name or 'O_DSYNC'} of "
                   f"{self.name_of(event)}, line {event.line}")

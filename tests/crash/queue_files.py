@@ -101,4 +101,4 @@ def looked_at(root, files):
         contents.wrong += after.wrong
         if after.marks != sorted([*contents.marks, "next"]):
             contents.wrong.append(f"after the next injection: {after.marks}")
-    return tuple(contents.marks), contents.recipients, tuple(contents.wrong)
+    return contents.marks, contents.recipients, contents.wrong
