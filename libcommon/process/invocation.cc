@@ -145,6 +145,19 @@ std::optional<Confinement> PreparedChain::confinement() const {
   return all;
 }
 
+Status find_executable(const std::string &word, const Environment &environment) {
+  errno = ENOENT;
+  const bool is_path = word.find('/') != std::string::npos;
+  std::string_view folders =
+      is_path ? std::string_view("-") : environment.get_or("PATH", default_path);
+  while (!folders.empty()) {
+    std::string path(take_until(folders, ':'));
+    path = is_path ? word : (path.empty() ? "." : path) + "/" + word;
+    if (::access(path.c_str(), X_OK) == 0) return done;
+  }
+  return system_error("cannot run " + word);
+}
+
 Error exec_program(const Argv &argv, const Environment &environment) {
   std::vector<std::string> words = argv;
   std::vector<std::string> entries = environment.strings();

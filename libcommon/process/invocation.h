@@ -83,6 +83,10 @@ class Invocation {
 // code; "cannot exec" is 111.
 int run_chain(Invocation &invocation, Argv argv);
 
+// Says whether `word` could be exec'd: a path, or found in the PATH of
+// `environment`. The error names it.
+Status find_executable(const std::string &word, const Environment &environment);
+
 // Replaces the process by the program argv[0], found in the PATH of
 // `environment`. Returns only on failure, with the reason.
 Error exec_program(const Argv &argv, const Environment &environment);

@@ -60,7 +60,7 @@ void takes_away_what_an_intruder_wants() {
           return page == MAP_FAILED ? errno : 0;
         }) == EPERM);
   CHECK(confined({}, [] { return ::listen(0, 1) == 0 ? 0 : errno; }) == ENOSYS);
-  CHECK(confined({}, [] { return ::prctl(PR_GET_NO_NEW_PRIVS); }) == 1);
+  CHECK(confined({}, [] { return ::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0); }) == 1);
   CHECK(confined({}, [] { return is_confined() ? 7 : 8; }) == 7);
   CHECK(!is_confined());
 }
