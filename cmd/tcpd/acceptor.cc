@@ -118,10 +118,9 @@ void Acceptor::renew_spawner() {
 }
 
 bool Acceptor::accepts() const {
-  return pause_until_ == 0 && std::any_of(spawners_.begin(), spawners_.end(),
-                                          [](const auto &held) {
-                                            return held->ready && !held->retired;
-                                          });
+  return pause_until_ == 0 &&
+         std::any_of(spawners_.begin(), spawners_.end(),
+                     [](const auto &held) { return held->ready && !held->retired; });
 }
 
 int Acceptor::poll_timeout() const {
@@ -145,7 +144,8 @@ Acceptor::Heard Acceptor::wait() {
   entries.push_back({signal_fd_.get(), POLLIN, 0});
   entries.push_back({accepts() ? listener_.fd.get() : -1, POLLIN, 0});
   for (const auto &held : spawners_) entries.push_back({held->spawner.fd(), POLLIN, 0});
-  for (const Waiting &waiting : waiting_) entries.push_back({waiting.fd.get(), POLLIN, 0});
+  for (const Waiting &waiting : waiting_)
+    entries.push_back({waiting.fd.get(), POLLIN, 0});
   if (::poll(entries.data(), entries.size(), poll_timeout()) < 0) return Heard::nothing;
 
   if (entries[0].revents != 0) {

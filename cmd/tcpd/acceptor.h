@@ -38,9 +38,9 @@ class Acceptor {
     std::uint16_t port = 0;
     std::optional<IpAddress> local;
     std::uint16_t local_port = 0;
-    bool checked = true;      // false: a proxy that speaks for itself
+    bool checked = true;  // false: a proxy that speaks for itself
     bool behind_proxy = false;
-    std::string protocol;     // of TLS at the proxy
+    std::string protocol;  // of TLS at the proxy
     std::string cipher;
   };
 

@@ -17,9 +17,9 @@
 namespace moat::tcpd {
 namespace {
 
-constexpr int most_at_once = 64;          // accepts before ends are looked at again
-constexpr std::int64_t breath = 200;      // milliseconds without accepting
-constexpr std::size_t max_syn = 512;      // octets: the longest IP and TCP headers
+constexpr int most_at_once = 64;      // accepts before ends are looked at again
+constexpr std::int64_t breath = 200;  // milliseconds without accepting
+constexpr std::size_t max_syn = 512;  // octets: the longest IP and TCP headers
 constexpr std::size_t session_octets = 6;
 constexpr std::size_t most_at_proxy = 1000;  // whose header has not come
 
@@ -84,7 +84,8 @@ void Acceptor::take(Fd fd, Client client) {
                                       return network.contains(*client.address);
                                     });
   if (!from_proxy) return consider(std::move(fd), client);
-  if (waiting_.size() >= most_at_proxy || limits_.total() + waiting_.size() >= settings_.limit) {
+  if (waiting_.size() >= most_at_proxy ||
+      limits_.total() + waiting_.size() >= settings_.limit) {
     return refuse(fd, client, "limit", "too many connections, try again later");
   }
   waiting_.push_back({std::move(fd), std::move(client), ProxyParser(),
@@ -163,8 +164,7 @@ void Acceptor::consider(Fd fd, const Client &client) {
       return refuse(fd, client, "per-ip", "too many connections from your network");
     case Limits::Verdict::rate:
       return refuse(fd, client, "rate", "too many connections from your network lately");
-    case Limits::Verdict::fault:
-      return refuse(fd, client, "fault", "try again later");
+    case Limits::Verdict::fault: return refuse(fd, client, "fault", "try again later");
   }
 }
 
@@ -180,9 +180,9 @@ void Acceptor::start(const Fd &fd, const Client &client,
     add(own, name, value);
     renew = renew || name.starts_with("MOAT_");
   }
-  const auto handed =
-      held == nullptr ? Status(temporary_error("no spawner"))
-                      : held->spawner.hand_over(slot, fd.get(), own, renew);
+  const auto handed = held == nullptr
+                          ? Status(temporary_error("no spawner"))
+                          : held->spawner.hand_over(slot, fd.get(), own, renew);
   if (!handed) {
     log_.event("spawner", {{"error", handed.error().what}});
     free_slot(slot);
@@ -244,7 +244,8 @@ void Acceptor::refuse(const Fd &fd, const Client &client, std::string_view reaso
                       std::string_view text) {
   std::string line = "421 4.3.0 trouble here, try again later";
   if (!text.empty()) {
-    line = settings_.busy.empty() ? std::string("421 4.7.0 ").append(text) : settings_.busy;
+    line =
+        settings_.busy.empty() ? std::string("421 4.7.0 ").append(text) : settings_.busy;
   }
   line += "\r\n";
   ::recv(fd.get(), nullptr, std::size_t{1} << 16U, MSG_DONTWAIT | MSG_TRUNC);
@@ -253,8 +254,8 @@ void Acceptor::refuse(const Fd &fd, const Client &client, std::string_view reaso
 }
 
 void Acceptor::refuse_silently(const Client &client, std::string_view reason) {
-  log_.event("refuse", {{"ip", client.address ? client.address->text() : "-"},
-                        {"reason", reason}});
+  log_.event("refuse",
+             {{"ip", client.address ? client.address->text() : "-"}, {"reason", reason}});
 }
 
 std::uint32_t Acceptor::new_slot() {

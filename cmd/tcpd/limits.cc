@@ -60,8 +60,9 @@ bool Limits::too_fast(const IpNetwork &network, std::int64_t now) {
     period_began_ = now - age % period;
   }
   const auto rest = static_cast<std::uint64_t>(period - (now - period_began_));
+  const auto whole = static_cast<std::uint64_t>(period);
   const std::uint64_t weighed =
-      count_of(before_, network) * rest / static_cast<std::uint64_t>(period);
+      (count_of(before_, network) * rest + whole - 1) / whole;  // rounded up
   return weighed + count_of(now_, network) >= bounds_.rate.count;
 }
 

@@ -41,7 +41,8 @@ Result<AccessRules> LiveRules::read() const {
   if (!*compiled) return permanent_error("no access rules are named " + name_);
   auto rules = AccessRules::load(std::move(**compiled));
   if (rules && rules->has_names()) {
-    return permanent_error("access rules " + name_ + " are for names: moat-rdns has those");
+    return permanent_error("access rules " + name_ +
+                           " are for names: moat-rdns has those");
   }
   return rules;
 #endif

@@ -24,7 +24,8 @@ using tcpd::Settings;
 
 Prepared<Settings> prepare_spawner(const Argv &argv) {
   Settings settings;
-  const auto control = argv.size() > 4 ? parse_number(argv[2], 3, INT32_MAX) : std::nullopt;
+  const auto control =
+      argv.size() > 4 ? parse_number(argv[2], 3, INT32_MAX) : std::nullopt;
   if (!control) return misuse("--spawner is not for people");
   settings.control = static_cast<int>(*control);
   if (argv[3] == "syslog") settings.common.log = Log::Sink::syslog;

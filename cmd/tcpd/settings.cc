@@ -11,11 +11,11 @@ namespace moat::tcpd {
 std::optional<Stop> read_options(const Argv &argv, const Environment &environment,
                                  Settings &settings, Argv &words) {
   settings.own = {argv[0]};
-  Options options("moat-tcpd",
-                  {"OPTIONS HOST PORT PROGRAM [ARG ...]",
-                   "OPTIONS unix:PATH PROGRAM [ARG ...]",
-                   "OPTIONS fd:N PROGRAM [ARG ...]"},
-                  "Accept connections and start PROGRAM for each, as a UCSPI server.");
+  Options options(
+      "moat-tcpd",
+      {"OPTIONS HOST PORT PROGRAM [ARG ...]", "OPTIONS unix:PATH PROGRAM [ARG ...]",
+       "OPTIONS fd:N PROGRAM [ARG ...]"},
+      "Accept connections and start PROGRAM for each, as a UCSPI server.");
   options.number("limit", "COUNT", settings.limit, 1, 100000, "connections at a time");
   options.number("per-ip", "COUNT", settings.per_ip, 1, 100000,
                  "of them from one IPv4 address or IPv6 /64");
@@ -25,7 +25,8 @@ std::optional<Stop> read_options(const Argv &argv, const Environment &environmen
                  "connections that the kernel keeps for us");
   options.text("rules", "NAME", settings.rules, "access rules to obey");
   options.command_line_only();
-  options.text("user", "USER", settings.user, "become USER[:GROUP] once the socket is open");
+  options.text("user", "USER", settings.user,
+               "become USER[:GROUP] once the socket is open");
   options.command_line_only();
   options.flag("port-on-stdout", settings.port_on_stdout,
                "print the port once clients are served");
@@ -37,18 +38,19 @@ std::optional<Stop> read_options(const Argv &argv, const Environment &environmen
                    std::chrono::minutes(1), "wait for that header");
   options.text("busy", "TEXT", settings.busy,
                "say TEXT to a client over a limit instead of \"421 4.7.0 ...\"");
-  options.duration("grace", "TIME", settings.grace, Milliseconds(0), std::chrono::hours(24),
+  options.duration("grace", "TIME", settings.grace, Milliseconds(0),
+                   std::chrono::hours(24),
                    "at SIGTERM have the chains end, and wait for them");
   options.duration("fault-wait", "TIME", settings.fault_wait, Milliseconds(0),
-                   std::chrono::hours(1),
-                   "refuse a network whose chain died by a fault");
+                   std::chrono::hours(1), "refuse a network whose chain died by a fault");
   options.number("spawner-children", "COUNT", settings.spawner_children, 1, 1000000,
                  "clients before the process that forks is replaced");
   if (auto stop = options.parse(argv, environment, settings.common, words)) return stop;
 
   for (const std::string &word : settings.proxy_words) {
     const auto network = IpNetwork::parse(word);
-    if (!network) return misuse("--proxy-from takes an address or a network, not " + word);
+    if (!network)
+      return misuse("--proxy-from takes an address or a network, not " + word);
     settings.proxies.push_back(*network);
   }
   return std::nullopt;

@@ -21,8 +21,8 @@ struct Settings {
   Argv own;          // argv[0], for the spawner
   int control = -1;  // in a spawner: the descriptor to its acceptor
   ListenAt at;
-  std::uint64_t limit = 200;   // connections at a time
-  std::uint64_t per_ip = 20;   // of them from one network
+  std::uint64_t limit = 200;  // connections at a time
+  std::uint64_t per_ip = 20;  // of them from one network
   Rate rate{60, std::chrono::seconds(60)};
   std::uint64_t backlog = SOMAXCONN;
   std::string rules;

@@ -187,8 +187,8 @@ Status learn_name(Listener &listener) {
   sockaddr_in6 in6{};  // the port lies at the same place in both
   std::memcpy(&in6, &own.storage, sizeof in6);
   listener.port = ntohs(in6.sin6_port);
-  const bool everywhere = *address == *IpAddress::parse("::") ||
-                          *address == *IpAddress::parse("0.0.0.0");
+  const bool everywhere =
+      *address == *IpAddress::parse("::") || *address == *IpAddress::parse("0.0.0.0");
   if (!everywhere) listener.address = address;
   return done;
 }

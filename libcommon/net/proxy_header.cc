@@ -12,9 +12,9 @@ namespace {
 using namespace std::string_view_literals;
 
 constexpr std::string_view signature_v2 = "\r\n\r\n\0\r\nQUIT\n"sv;
-constexpr std::size_t fixed_v2 = 16;    // signature, command, family, length
-constexpr std::size_t longest_v1 = 107; // with its CRLF
-constexpr std::size_t max_text = 64;    // of what TLS says
+constexpr std::size_t fixed_v2 = 16;     // signature, command, family, length
+constexpr std::size_t longest_v1 = 107;  // with its CRLF
+constexpr std::size_t max_text = 64;     // of what TLS says
 
 unsigned octet_at(std::string_view text, std::size_t at) {
   return static_cast<unsigned char>(text[at]);
@@ -45,7 +45,8 @@ IpAddress address_at(std::string_view octets, std::size_t at, bool v4) {
 // Returns the text if it can stand in a header field and a log line.
 std::string printable(std::string_view text) {
   const auto plain = [](unsigned char c) { return c > ' ' && c < 0x7f; };
-  const bool fits = text.size() <= max_text && std::all_of(text.begin(), text.end(), plain);
+  const bool fits =
+      text.size() <= max_text && std::all_of(text.begin(), text.end(), plain);
   return fits ? std::string(text) : std::string();
 }
 
@@ -175,8 +176,7 @@ bool ProxyParser::parse_v2() {
   if (text.size() < fixed_v2 + addresses) return false;
   header_.source = address_at(text, fixed_v2, v4);
   header_.destination = address_at(text, fixed_v2 + width, v4);
-  header_.source_port =
-      static_cast<std::uint16_t>(short_at(text, fixed_v2 + 2 * width));
+  header_.source_port = static_cast<std::uint16_t>(short_at(text, fixed_v2 + 2 * width));
   header_.destination_port =
       static_cast<std::uint16_t>(short_at(text, fixed_v2 + 2 * width + 2));
   std::string_view extra = text.substr(fixed_v2 + addresses);

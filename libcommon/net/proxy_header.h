@@ -30,9 +30,9 @@ class ProxyParser {
   static constexpr std::size_t max_size = 536;  // octets of a header
 
   enum class State : char {
-    more,  // feed more
+    more,      // feed more
     complete,  // header() is there
-    bad,   // it is no header, or over its bound: close
+    bad,       // it is no header, or over its bound: close
   };
 
   // Looks at what came, and returns how many of these octets belong to the

@@ -151,9 +151,10 @@ int Nursery::run_client(const wire::Client &head, Fd client, std::string_view va
   }
   if (head.renew != 0) {
     if (const auto stop = chain_->renew(invocation_.env)) {
-      invocation_.log.event("refuse", {{"session", invocation_.env.get_or("MOAT_SESSION", "")},
-                                       {"reason", "config"},
-                                       {"error", stop->text}});
+      invocation_.log.event("refuse",
+                            {{"session", invocation_.env.get_or("MOAT_SESSION", "")},
+                             {"reason", "config"},
+                             {"error", stop->text}});
       [[maybe_unused]] const auto sent =
           write_all(STDOUT_FILENO, misconfigured, Deadline::at(0));
       return stop->code;
@@ -222,7 +223,8 @@ int run_spawner(Invocation &invocation, int control_fd, Argv chain) {
   }
   auto &ready_chain = std::get<PreparedChain>(prepared);
   if (!ready_chain.whole()) {
-    if (const auto found = find_executable(ready_chain.rest()[0], invocation.env); !found) {
+    if (const auto found = find_executable(ready_chain.rest()[0], invocation.env);
+        !found) {
       send_stop(control.get(), Stop{exit_temporary, found.error().what});
       return exit_temporary;
     }
@@ -234,7 +236,8 @@ int run_spawner(Invocation &invocation, int control_fd, Argv chain) {
   }
   static constexpr char ready = static_cast<char>(wire::Kind::ready);
   if (::send(control.get(), &ready, 1, MSG_NOSIGNAL) != 1) return exit_temporary;
-  Nursery nursery(invocation, std::move(control), std::move(ready_chain), std::move(chain));
+  Nursery nursery(invocation, std::move(control), std::move(ready_chain),
+                  std::move(chain));
   return nursery.serve();
 }
 

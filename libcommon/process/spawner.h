@@ -17,8 +17,8 @@
 #include "libcommon/base/environment.h"
 #include "libcommon/base/fd.h"
 #include "libcommon/base/stop.h"
-#include "libcommon/process/invocation.h"
 #include "libcommon/process/held_signals.h"
+#include "libcommon/process/invocation.h"
 
 namespace moat {
 
@@ -59,8 +59,8 @@ class Spawner {
   // Hands over a client with the variables ("NAME=value") that are his alone.
   // `renew` says that among them are options of the chain's programs. Waits for
   // room; the descriptor stays the caller's.
-  Status hand_over(std::uint32_t slot, int client,
-                   std::span<const std::string> variables, bool renew);
+  Status hand_over(std::uint32_t slot, int client, std::span<const std::string> variables,
+                   bool renew);
 
   // Sends SIGTERM to the children: they should come to an end.
   void wind_up() const;
