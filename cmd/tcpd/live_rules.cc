@@ -30,9 +30,6 @@ const Result<AccessRules> &LiveRules::current() {
 }
 
 Result<AccessRules> LiveRules::read() const {
-#ifndef MOAT_DIRECTORY
-  return temporary_error("access rules " + name_ + ": no directory");
-#else
   Invocation passing(environment_, Clock());  // closes what it opened
   const auto directory = Directory::open(passing, places_);
   if (!directory) return directory.error();
@@ -45,7 +42,6 @@ Result<AccessRules> LiveRules::read() const {
                            " are for names: moat-rdns has those");
   }
   return rules;
-#endif
 }
 
 }  // namespace moat::tcpd
