@@ -132,7 +132,7 @@ int Acceptor::poll_timeout() const {
 }
 
 int Acceptor::serve() {
-  status();
+  say_status();  // also where nobody wants the rest: it serves from here on
   while (wait() != Heard::stop) {
   }
   return wind_up();
@@ -228,7 +228,10 @@ void Acceptor::free_slot(std::uint32_t slot) {
 }
 
 void Acceptor::status() const {
-  if (!log_.verbose()) return;
+  if (log_.verbose()) say_status();
+}
+
+void Acceptor::say_status() const {
   log_.foreign("tcpserver: status: " + std::to_string(limits_.total()) + "/" +
                std::to_string(settings_.limit));
 }

@@ -96,6 +96,7 @@ class Acceptor {
   std::uint32_t new_slot();
   std::string new_id();
   void status() const;
+  void say_status() const;
   int wind_up();
 
   const Settings &settings_;
