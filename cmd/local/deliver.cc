@@ -78,7 +78,8 @@ Outcome deliver_as_owner(const std::string &folder, const LocalMail &mail,
     owner = Delivery::Owner{there.st_uid, there.st_gid};
   }
   if (owner->uid < settings.min_uid || owner->uid == 0 || owner->gid == 0) {
-    return Outcome::defer("4.3.5", "mailbox belongs to the group root or to a user below --min-uid");
+    return Outcome::defer(
+        "4.3.5", "mailbox belongs to the group root or to a user below --min-uid");
   }
   return deliver_in_child(folder, mail, *owner, settings);
 }

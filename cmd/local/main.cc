@@ -28,7 +28,11 @@ Prepared<Settings> local_prepare(const Argv &argv, const Environment &environmen
   std::string sender;
   std::string recipient;
   std::uint64_t min_uid = settings.local.min_uid;
-  Options options("moat-local", {"OPTIONS DIR", "OPTIONS --serve PATH"},
+  Options options("moat-local",
+                  {"[--sender ADDRESS] [--recipient ADDRESS] [--min-uid UID] [--create] "
+                   "[--timeout TIME] DIR",
+                   "--serve PATH [--from USER,...]... [--limit COUNT] [--min-uid UID] "
+                   "[--create] [--timeout TIME]"},
                   "Deliver the message on standard input to the Maildir DIR.");
   options.interleave();
   options.text("sender", "ADDRESS", sender, "the envelope sender, for Return-Path");

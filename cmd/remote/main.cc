@@ -55,8 +55,14 @@ Prepared<Settings> remote_prepare(const Argv &argv, const Environment &environme
   Settings settings;
   std::string to;
   bool lmtp = false;
-  Options options("moat-remote", {"OPTIONS SENDER RECIPIENT ...", "OPTIONS --serve PATH"},
-                  "Deliver the message on standard input by SMTP or LMTP.");
+  const std::string waits =
+      "[--connect-timeout TIME] [--command-timeout TIME] [--data-timeout TIME] "
+      "[--block-timeout TIME] [--final-timeout TIME] [--mail-timeout TIME]";
+  Options options(
+      "moat-remote",
+      {"--to ROUTE [--lmtp] " + waits + " SENDER RECIPIENT ...",
+       "--serve PATH [--from USER,...]... [--user USER] [--limit COUNT] " + waits},
+      "Deliver the message on standard input by SMTP or LMTP.");
   options.interleave();
   options.text("to", "ROUTE", to, "the server: HOST[:PORT] or unix:PATH");
   options.flag("lmtp", lmtp, "speak LMTP to it");

@@ -22,12 +22,6 @@ struct Settings {
 
 constexpr std::int64_t longest_lifetime = 365 * 86400;
 
-void declare(Options &options, SendSettings &send, std::uint64_t &per_route) {
-  (void)send;
-  options.number("per-route", "COUNT", per_route, 1, 1000,
-                 "deliveries at a time to a route");
-}
-
 // Where a door was given it must be the name of one.
 std::optional<Stop> set_door(const std::string &text, const char *option,
                              std::string &door) {
@@ -56,7 +50,8 @@ Prepared<Settings> send_prepare(const Argv &argv, const Environment &environment
                  "deliveries to mailboxes at a time");
   options.number("remote-concurrency", "COUNT", remote_concurrency, 1, 1000,
                  "deliveries to servers at a time");
-  declare(options, send, per_route);
+  options.number("per-route", "COUNT", per_route, 1, 1000,
+                 "of these to one route at a time");
   options.duration("lifetime", "TIME", lifetime, Milliseconds(0),
                    Milliseconds(longest_lifetime * 1000), "when a message is given up");
   options.text("route", "FILE", route_file, "routes for domains: lines DOMAIN ROUTE");
