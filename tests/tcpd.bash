@@ -31,7 +31,7 @@ stop_server() {
 
 # Connects, sends standard input, prints what comes.
 ask() { # [socat address]
-  socat -t 10 - "${1:-TCP4:127.0.0.1:$port}"
+  socat -t 10 - "${1:-TCP4:127.0.0.1:$port}" 2>/dev/null
 }
 
 # Waits until the log holds a pattern, at most 20 seconds.

@@ -71,8 +71,8 @@ Next check(const Call &call, Invocation &invocation) {
                                          : "--ip takes an address, not " + call.ip);
     return Next::exit(exit_permanent);
   }
-  invocation.log.set_context({{"session", invocation.env.get_or("MOAT_SESSION", "-")},
-                              {"ip", client->text()}});
+  invocation.log.set_context(
+      {{"session", invocation.env.get_or("MOAT_SESSION", "-")}, {"ip", client->text()}});
   const auto may = ask(call, invocation, *client);
   return in_chain ? go_on(call, invocation, may) : tell(invocation, may);
 }

@@ -1,13 +1,14 @@
 // The door for a login hook (POP-before-SMTP). A request is one packet,
 // "ADDRESS SECONDS"; the answer "0", or an exit code, a blank and the reason.
 
+#include "libcommon/process/door.h"
+
 #include <algorithm>
 
 #include "cmd/relayctl/call.h"
 #include "libcommon/base/text.h"
 #include "libcommon/directory/master.h"
 #include "libcommon/directory/networks.h"
-#include "libcommon/process/door.h"
 
 namespace moat::relayctl {
 namespace {
@@ -34,7 +35,9 @@ IpNetwork alone(const IpAddress &address) {
 class RelayWorker final : public DoorWorker {
  public:
   RelayWorker(const Call &call, const Invocation &invocation)
-      : call_(call), invocation_(invocation.env, invocation.clock), log_(invocation.log) {}
+      : call_(call),
+        invocation_(invocation.env, invocation.clock),
+        log_(invocation.log) {}
 
   std::string answer(Packet request, int /*door*/, int /*stop*/) override {
     const auto most = std::chrono::floor<std::chrono::seconds>(call_.max_for).count();
@@ -44,7 +47,8 @@ class RelayWorker final : public DoorWorker {
     }
     const auto opened = open_window(*wish);
     if (!opened) {
-      log_.event("window", {{"ip", wish->address.text()}, {"error", opened.error().what}});
+      log_.event("window",
+                 {{"ip", wish->address.text()}, {"error", opened.error().what}});
       return "111 the window could not be opened";
     }
     log_.event("window", {{"ip", wish->address.text()}, {"seconds", wish->seconds}});
@@ -89,9 +93,8 @@ class RelayWorker final : public DoorWorker {
 }  // namespace
 
 int serve(const Call &call, Invocation &invocation) {
-  return serve_door(call.door, invocation, [&] {
-    return std::make_unique<RelayWorker>(call, invocation);
-  });
+  return serve_door(call.door, invocation,
+                    [&] { return std::make_unique<RelayWorker>(call, invocation); });
 }
 
 Status ask_at_door(const std::string &door, const std::string &address,

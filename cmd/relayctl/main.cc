@@ -16,9 +16,8 @@ using relayctl::Call;
 Options relayctl_options() {
   return {"moat-relayctl",
           {"allow NET [--for TIME] [--via PATH]", "deny NET [--for TIME]", "remove NET",
-           "list", "import [FILE]", "export", "rules NAME [FILE]",
-           "rules NAME --test IP", "rules NAME --export",
-           "check [--ip ADDRESS] [PROGRAM [ARG ...]]",
+           "list", "import [FILE]", "export", "rules NAME [FILE]", "rules NAME --test IP",
+           "rules NAME --export", "check [--ip ADDRESS] [PROGRAM [ARG ...]]",
            "--serve PATH [--from USER,...]... [--max-for TIME] [--user USER] [--limit "
            "COUNT]"},
           "Say who may relay, and keep the access rules."};
@@ -44,8 +43,7 @@ void declare(Options &options, Call &call) {
                    std::chrono::hours(24 * 35), "the longest window of the door");
   options.text("user", "USER", call.door.user, "become USER once the socket is open");
   options.command_line_only();
-  options.number("limit", "COUNT", call.door.limit, 1, 10000,
-                 "callers served at a time");
+  options.number("limit", "COUNT", call.door.limit, 1, 10000, "callers served at a time");
 }
 
 // Behind "check" the first word that is no option is another program.

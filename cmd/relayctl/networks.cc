@@ -1,12 +1,13 @@
 // The list of relay networks in control.mdb.
 
+#include "libcommon/directory/networks.h"
+
 #include <unistd.h>
 
 #include "cmd/relayctl/call.h"
 #include "libcommon/base/io.h"
 #include "libcommon/base/text.h"
 #include "libcommon/directory/master.h"
-#include "libcommon/directory/networks.h"
 
 namespace moat::relayctl {
 namespace {

@@ -174,9 +174,11 @@ constexpr auto forbidden = std::to_array<std::string_view>({"PATH",
                                                             "SSLCTLFD",
                                                             "SSLREADFD",
                                                             "SSLWRITEFD"});
+// Programs that no chain holds, and acceptors, which have read their own already.
 constexpr auto forbidden_prefixes = std::to_array<std::string_view>(
     {"LD_", "MALLOC_", "PYTHON", "PERL", "RUBY", "OPENSSL_", "BASH_FUNC_", "TCPLOCAL",
-     "UNIX", "MOAT_TCPD_", "MOAT_LOBBY_"});
+     "UNIX", "MOAT_TCPD_", "MOAT_LOBBY_", "MOAT_USERCTL_", "MOAT_STATECTL_",
+     "MOAT_QUEUECTL_"});
 // Options of whatever program: a user, a program, a network, a key, a file.
 constexpr auto forbidden_options = std::to_array<std::string_view>({"NEXT",
                                                                     "USER",
