@@ -93,6 +93,6 @@ Next relayctl_run(const Call &call, Invocation &invocation) {
 
 extern const Program relayctl_program;
 const Program relayctl_program = program<Call, &relayctl_prepare, &relayctl_run>(
-    "moat-relayctl", "who may relay, and the access rules");
+    "moat-relayctl", "says who may relay, and keeps the access rules");
 
 }  // namespace moat

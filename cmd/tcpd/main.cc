@@ -76,6 +76,6 @@ Next tcpd_run(const Settings &settings, Invocation &invocation) {
 
 extern const Program tcpd_program;
 const Program tcpd_program = program<Settings, &tcpd_prepare, &tcpd_run>(
-    "moat-tcpd", "accept TCP connections and start a chain for each");
+    "moat-tcpd", "accepts connections and starts a chain for each");
 
 }  // namespace moat
