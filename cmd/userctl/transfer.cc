@@ -253,12 +253,10 @@ Status import_all(const Call &call, const Master &master, const Places &places,
   }
   const auto text = read_import(fd, places);
   if (!text) return text.error();
-  const auto tell = [&](std::string_view event) {
-    invocation.log.event(event, {{"domains", text->domains.size()},
-                                 {"entries", text->entries.size()}});
-  };
+  const auto domains = text->domains.size();
+  const auto entries = text->entries.size();
   if (call.dry_run) {
-    tell("checked");
+    invocation.log.event("checked", {{"domains", domains}, {"entries", entries}});
     return done;
   }
   if (call.maildirs) {
@@ -268,7 +266,7 @@ Status import_all(const Call &call, const Master &master, const Places &places,
   const auto changed =
       master.change([&](Writer &writer) { return put_all(writer, *text); });
   if (!changed) return changed;
-  tell("imported");
+  invocation.log.event("imported", {{"domains", domains}, {"entries", entries}});
   return done;
 }
 
