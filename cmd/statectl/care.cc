@@ -55,8 +55,8 @@ std::string info_line(Invocation &invocation, const GateFile &file) {
   struct stat snapshot{};
   if (::stat(snapshot_of(file.path).c_str(), &snapshot) == 0) {
     line.back() = ' ';
-    line += line_of({{"snapshot_age",
-                      invocation.clock.wall_seconds() - snapshot.st_mtime}});
+    line +=
+        line_of({{"snapshot_age", invocation.clock.wall_seconds() - snapshot.st_mtime}});
   }
   return line;
 }
@@ -77,8 +77,9 @@ Status check_file(Invocation &invocation, const Places &places, const GateFile &
   const auto published = master->is_published();
   if (!published) return published.error();
   if (*published) return done;
-  return Error{true, master->public_path() + ": is not what " + name_of(file.path) +
-                         " holds (moat-statectl keep mends it)",
+  return Error{true,
+               master->public_path() + ": is not what " + name_of(file.path) +
+                   " holds (moat-statectl keep mends it)",
                Cause::damaged};
 }
 

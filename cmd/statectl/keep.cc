@@ -42,7 +42,9 @@ class Keeper {
   std::vector<Store *> learned_;
 };
 
-bool may_write(const std::string &path) { return ::access(path.c_str(), R_OK | W_OK) == 0; }
+bool may_write(const std::string &path) {
+  return ::access(path.c_str(), R_OK | W_OK) == 0;
+}
 
 Status Keeper::start() {
   for (const GateFile &file : gate_files(places_)) {
@@ -51,8 +53,8 @@ Status Keeper::start() {
     if (!recovery) return recovery.error();
     if (recovery->what == Recovery::What::snapshot) {
       const std::int64_t now = invocation_.clock.wall_seconds();
-      invocation_.log.event("recovered",
-                            {{"file", file.path}, {"age", now - recovery->snapshot_time}});
+      invocation_.log.event(
+          "recovered", {{"file", file.path}, {"age", now - recovery->snapshot_time}});
     } else if (recovery->what == Recovery::What::empty) {
       invocation_.log.event("lost", {{"file", file.path}});
     }

@@ -36,10 +36,10 @@ std::string misuse_of(const Argv &words) {
 
 Prepared<Settings> statectl_prepare(const Argv &argv, const Environment &environment) {
   Settings settings;
-  Options options("moat-statectl", 
+  Options options("moat-statectl",
                   {"init [--user-only] [--name ROLE=NAME]...",
-                   "keep [--snapshot TIME] [--prune TIME]", "info", "check",
-                   "backup DIR", "restore DIR"},
+                   "keep [--snapshot TIME] [--prune TIME]", "info", "check", "backup DIR",
+                   "restore DIR"},
                   "Make, keep and show the state that the programs share.");
   options.interleave();
   options.flag("user-only", settings.user_only,
@@ -74,11 +74,11 @@ Result<int> obey(const Settings &settings, Invocation &invocation) {
   const std::string &word = settings.words[0];
   if (word == "info") return show_info(invocation, places);
   if (word == "check") return check_stores(invocation, places);
-  const Status status =
-      word == "init"     ? init(settings, invocation)
-      : word == "keep"   ? keep_state(invocation, places, settings.keep)
-      : word == "backup" ? back_up(invocation, places, settings.words[1])
-                         : restore(invocation, places, settings.words[1]);
+  const Status status = word == "init"   ? init(settings, invocation)
+                        : word == "keep" ? keep_state(invocation, places, settings.keep)
+                        : word == "backup"
+                            ? back_up(invocation, places, settings.words[1])
+                            : restore(invocation, places, settings.words[1]);
   if (!status) return status.error();
   return int{exit_ok};
 }

@@ -304,8 +304,8 @@ Result<int> check(const std::string &text, Invocation &invocation) {
   if (!found) return found.error();
   const auto printed = print(check_line(*found));
   if (!printed) return printed.error();
-  const bool nobody = found->kind == RecipientKind::foreign ||
-                      found->kind == RecipientKind::unknown;
+  const bool nobody =
+      found->kind == RecipientKind::foreign || found->kind == RecipientKind::unknown;
   return int{nobody ? exit_found : exit_ok};
 }
 
@@ -335,9 +335,11 @@ Result<int> passwd(const Call &call, Invocation &invocation) {
 
 std::string misuse_of(const Call &call) {
   const auto &words = call.words;
-  if (words.empty()) return "takes domain, user, alias, list, check, passwd, export or import";
+  if (words.empty())
+    return "takes domain, user, alias, list, check, passwd, export or import";
   if (is_noun(words[0])) {
-    if (words.size() < 2 || std::find(verbs.begin(), verbs.end(), words[1]) == verbs.end()) {
+    if (words.size() < 2 ||
+        std::find(verbs.begin(), verbs.end(), words[1]) == verbs.end()) {
       return words[0] + " takes add, set, show, list or remove";
     }
     const bool list = words[1] == "list";
@@ -355,7 +357,8 @@ std::string misuse_of(const Call &call) {
     return words.size() == 2 ? "" : words[0] + " takes one address";
   }
   if (words[0] == "export") return words.size() == 1 ? "" : "export takes no words";
-  if (words[0] == "import") return words.size() <= 2 ? "" : "import takes one file at most";
+  if (words[0] == "import")
+    return words.size() <= 2 ? "" : "import takes one file at most";
   return "takes no " + words[0];
 }
 

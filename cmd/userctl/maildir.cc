@@ -29,7 +29,8 @@ Result<Fd> enter(const Fd &parent, const std::string &name, mode_t mode,
   if (!made || ::geteuid() != 0) return fd;
   struct stat status{};
   if (::fstat(fd.get(), &status) != 0) return system_error(path);
-  if (status.st_uid != 0) return temporary_error(path + ": somebody changed it meanwhile");
+  if (status.st_uid != 0)
+    return temporary_error(path + ": somebody changed it meanwhile");
   if (::fchown(fd.get(), owner.uid, owner.gid) != 0) return system_error(path);
   return fd;
 }
@@ -40,8 +41,7 @@ Status make_maildir(const Places &places, const DirectoryEntry &account) {
   struct stat mail{};
   Owner mail_owner{::geteuid(), ::getegid()};
   if (::stat(places.mail.c_str(), &mail) == 0) mail_owner = {mail.st_uid, mail.st_gid};
-  const Owner owner =
-      account.owned ? Owner{account.uid, account.gid} : mail_owner;
+  const Owner owner = account.owned ? Owner{account.uid, account.gid} : mail_owner;
 
   Fd folder(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   std::string_view rest = account.maildir;

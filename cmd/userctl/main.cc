@@ -18,17 +18,17 @@ struct Settings {
 };
 
 Options userctl_options() {
-  return {"moat-userctl",
-          {"domain add|set NAME [--route ROUTE] [--recipients known|any|ask] "
-           "[--catch-all ADDRESS]",
-           "user add|set ADDRESS [--maildir DIR] [--owner UID:GID] [--password-stdin] "
-           "[--trap] [--greylist on|off]",
-           "alias add|set ADDRESS TARGET ...", "list add|set ADDRESS --members FILE",
-           "domain|user|alias|list show|remove NAME",
-           "domain|user|alias|list list [DOMAIN]", "check ADDRESS",
-           "passwd ADDRESS [--password-stdin]", "export",
-           "import [FILE] [--dry-run] [--make-maildirs]"},
-          "Change and show who receives mail here."};
+  return {
+      "moat-userctl",
+      {"domain add|set NAME [--route ROUTE] [--recipients known|any|ask] "
+       "[--catch-all ADDRESS]",
+       "user add|set ADDRESS [--maildir DIR] [--owner UID:GID] [--password-stdin] "
+       "[--trap] [--greylist on|off]",
+       "alias add|set ADDRESS TARGET ...", "list add|set ADDRESS --members FILE",
+       "domain|user|alias|list show|remove NAME", "domain|user|alias|list list [DOMAIN]",
+       "check ADDRESS", "passwd ADDRESS [--password-stdin]", "export",
+       "import [FILE] [--dry-run] [--make-maildirs]"},
+      "Change and show who receives mail here."};
 }
 
 Prepared<Settings> userctl_prepare(const Argv &argv, const Environment &environment) {
@@ -44,7 +44,8 @@ Prepared<Settings> userctl_prepare(const Argv &argv, const Environment &environm
   bool trap = false;
   Options options = userctl_options();
   options.interleave();
-  options.text("route", "ROUTE", route, "HOST, HOST:PORT or unix:PATH that takes its mail");
+  options.text("route", "ROUTE", route,
+               "HOST, HOST:PORT or unix:PATH that takes its mail");
   options.command_line_only();
   options.choice("recipients", {"known", "any", "ask"}, recipients,
                  "whom a domain takes mail for");
@@ -64,7 +65,8 @@ Prepared<Settings> userctl_prepare(const Argv &argv, const Environment &environm
   options.text("members", "FILE", members, "a list's members, an address a line");
   options.command_line_only();
   options.flag("dry-run", call.dry_run, "import: only read and check");
-  options.flag("make-maildirs", call.maildirs, "import: make the Maildirs that are missing");
+  options.flag("make-maildirs", call.maildirs,
+               "import: make the Maildirs that are missing");
   if (auto stop = options.parse(argv, environment, settings.common, call.words)) {
     return std::move(*stop);
   }

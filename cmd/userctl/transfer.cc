@@ -17,7 +17,7 @@
 namespace moat {
 namespace {
 
-constexpr std::size_t max_line = std::size_t{1} << 20U;    // octets
+constexpr std::size_t max_line = std::size_t{1} << 20U;  // octets
 constexpr std::size_t max_entries = 20'000'000;
 constexpr std::size_t output_piece = std::size_t{1} << 16U;
 
@@ -36,7 +36,8 @@ Status read_option(const std::vector<std::string> &words, std::size_t &i, Wish &
   const auto value = take_value(words, i);
   if (!value) return value.error();
   if (word == "--greylist") {
-    if (*value != "on" && *value != "off") return permanent_error("--greylist takes on, off");
+    if (*value != "on" && *value != "off")
+      return permanent_error("--greylist takes on, off");
     wish.greylist = *value == "on";
     return done;
   }
@@ -100,9 +101,11 @@ Status check_whole(ImportText &text) {
   }
   for (const DirectoryEntry &entry : entries) {
     const std::string_view name = domain_of(entry.address);
-    const auto found = std::lower_bound(
-        domains.begin(), domains.end(), name,
-        [](const Domain &domain, std::string_view wanted) { return domain.name < wanted; });
+    const auto found =
+        std::lower_bound(domains.begin(), domains.end(), name,
+                         [](const Domain &domain, std::string_view wanted) {
+                           return domain.name < wanted;
+                         });
     if (found == domains.end() || found->name != name) {
       return permanent_error(entry.address + " is in a domain that is not there");
     }

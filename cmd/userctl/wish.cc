@@ -144,13 +144,15 @@ Status apply(const Wish &wish, const Places &, Domain &domain) {
   }
   if (wish.route) {
     if (!wish.route->empty() && !is_route(*wish.route)) {
-      return refuse("route", "takes HOST, HOST:PORT or unix:PATH, not \"" + *wish.route + "\"");
+      return refuse("route",
+                    "takes HOST, HOST:PORT or unix:PATH, not \"" + *wish.route + "\"");
     }
     domain.route = *wish.route;
   }
   if (wish.catch_all) {
     const auto address = parse_address(*wish.catch_all);
-    if (!wish.catch_all->empty() && !address) return refuse("catch-all", "takes an address");
+    if (!wish.catch_all->empty() && !address)
+      return refuse("catch-all", "takes an address");
     domain.catch_all = address ? address->text() : "";
   }
   if (domain.recipients != Recipients::known && domain.route.empty()) {
@@ -202,7 +204,8 @@ std::string export_line(const DirectoryEntry &entry, const Places &places) {
   std::string line(word_of(entry.kind));
   line.append(" ").append(quoted(entry.address));
   if (entry.kind == EntryKind::alias) {
-    for (const std::string &target : entry.targets) line.append(" ").append(quoted(target));
+    for (const std::string &target : entry.targets)
+      line.append(" ").append(quoted(target));
   }
   if (entry.kind == EntryKind::list && !entry.targets.empty()) {
     add_option(line, "members", entry.targets[0]);

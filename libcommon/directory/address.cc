@@ -53,7 +53,8 @@ std::string Address::text() const {
 
 bool is_domain_name(std::string_view domain) {
   if (domain.empty() || domain.size() > max_domain) return false;
-  if (domain.front() == '.' || domain.back() == '.' || domain.front() == '-') return false;
+  if (domain.front() == '.' || domain.back() == '.' || domain.front() == '-')
+    return false;
   if (domain.find("..") != std::string_view::npos) return false;
   return std::all_of(domain.begin(), domain.end(), [](char c) {
     return is_letter_or_digit(c) || is_high(c) || c == '-' || c == '.' || c == '_';

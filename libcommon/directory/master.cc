@@ -38,8 +38,7 @@ std::string public_path(const Places &places, Master::Which which) {
 }
 
 Result<Master> Master::open(Invocation &invocation, const Places &places, Which which) {
-  const auto store =
-      Store::open(invocation, master_path(places, which), master_store);
+  const auto store = Store::open(invocation, master_path(places, which), master_store);
   if (!store) return store.error();
   return Master(**store, moat::public_path(places, which),
                 which == Which::control ? control_seal : relay_seal);
@@ -119,7 +118,8 @@ Result<bool> Master::is_published() const {
       return done;
     });
   });
-  if (!read && read.error().cause != Cause::damaged && read.error().cause != Cause::newer) {
+  if (!read && read.error().cause != Cause::damaged &&
+      read.error().cause != Cause::newer) {
     return read.error();
   }
   return read && same;

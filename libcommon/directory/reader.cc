@@ -175,9 +175,9 @@ Result<Recipient> find_in_domain(Reader &reader, const Address &address,
     if (!found || found->kind != RecipientKind::unknown) return found;
   }
   if (address.local != postmaster) return plain(RecipientKind::unknown, address, domain);
-  Recipient recipient = plain(
-      domain.route.empty() ? RecipientKind::account : RecipientKind::routed, address,
-      domain);
+  Recipient recipient =
+      plain(domain.route.empty() ? RecipientKind::account : RecipientKind::routed,
+            address, domain);
   recipient.maildir = domain.postmaster;
   return recipient;
 }
@@ -199,8 +199,8 @@ Result<Recipient> PublishedDirectory::find(std::string_view local,
       if (!first) return first.error();
       home = *first;
     }
-    const auto found = is_domain_name(home) ? find_domain(reader, home)
-                                            : std::optional<Domain>();
+    const auto found =
+        is_domain_name(home) ? find_domain(reader, home) : std::optional<Domain>();
     if (!found) return found.error();
     if (!*found) return done;  // foreign
     const auto address = make_address(local, home);

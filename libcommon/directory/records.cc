@@ -8,7 +8,7 @@ namespace moat {
 namespace {
 
 constexpr std::uint8_t format = 1;
-constexpr std::size_t longest_plain = 60;  // octets
+constexpr std::size_t longest_plain = 60;                            // octets
 constexpr std::size_t max_address = 2 * max_local + 3 + max_domain;  // all of it quoted
 constexpr unsigned flag_owned = 1;
 constexpr unsigned flag_trap = 2;

@@ -18,8 +18,8 @@ namespace moat {
 inline constexpr std::string_view control_seal = "moat control 1";
 inline constexpr std::string_view relay_seal = "moat relay 1";
 
-inline constexpr std::size_t max_targets = 10'000;  // of an alias
-inline constexpr std::size_t max_path = 4'096;      // octets
+inline constexpr std::size_t max_targets = 10'000;                // of an alias
+inline constexpr std::size_t max_path = 4'096;                    // octets
 inline constexpr std::size_t max_rules = std::size_t{64} << 20U;  // octets of one table
 
 enum class Recipients : std::uint8_t { known, any, ask };

@@ -1,6 +1,6 @@
 #include "libcommon/state/environment.h"
 
-#include <sys/stat.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -16,14 +16,10 @@ Cause cause_of(int code) {
     case MDB_TXN_FULL:
     case ENOSPC:
     case EDQUOT:
-    case EFBIG:
-      return Cause::full;
-    case MDB_READERS_FULL:
-      return Cause::busy;
-    case MDB_VERSION_MISMATCH:
-      return Cause::newer;
-    case ENOENT:
-      return Cause::missing;
+    case EFBIG: return Cause::full;
+    case MDB_READERS_FULL: return Cause::busy;
+    case MDB_VERSION_MISMATCH: return Cause::newer;
+    case ENOENT: return Cause::missing;
     case lmdb_fault:
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
@@ -33,10 +29,8 @@ Cause cause_of(int code) {
     case MDB_INVALID:
     case MDB_INCOMPATIBLE:
     case MDB_BAD_TXN:
-    case MDB_BAD_DBI:
-      return Cause::damaged;
-    default:
-      return Cause::other;
+    case MDB_BAD_DBI: return Cause::damaged;
+    default: return Cause::other;
   }
 }
 
@@ -78,7 +72,7 @@ Status LmdbFile::open(const std::string &path, unsigned flags, std::uint64_t map
   ::mdb_env_set_maxreaders(env_, reader_slots);
   ::mdb_env_set_assert(env_, [](MDB_env *, const char *) { FaultGuard::leave(); });
   if (map_size != 0) ::mdb_env_set_mapsize(env_, map_size);
-  // O_CLOEXEC is LMDB's own choice; NOTLS ties a reader slot to the transaction.
+  // NOTLS ties a reader slot to the transaction.
   code = guarded([&] {
     return ::mdb_env_open(env_, path.c_str(), flags | MDB_NOSUBDIR | MDB_NOTLS,
                           file_mode);
@@ -88,6 +82,7 @@ Status LmdbFile::open(const std::string &path, unsigned flags, std::uint64_t map
     if (code == lmdb_fault) env_ = nullptr;  // half open: closing it might fault again
     return error;
   }
+  close_on_exec();
   const auto txn = begin(MDB_RDONLY);
   if (!txn) return txn.error();
   code = guarded([&] { return ::mdb_dbi_open(*txn, nullptr, 0, &table_); });
@@ -97,6 +92,12 @@ Status LmdbFile::open(const std::string &path, unsigned flags, std::uint64_t map
   });
   if (code != 0 || ended != 0) return fail(code != 0 ? code : ended, "open");
   return done;
+}
+
+// LMDB sets it for its other descriptors alone.
+void LmdbFile::close_on_exec() const {
+  int fd = -1;
+  if (::mdb_env_get_fd(env_, &fd) == 0) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
 Result<MDB_txn *> LmdbFile::begin(unsigned flags) {

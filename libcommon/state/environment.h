@@ -58,6 +58,8 @@ class LmdbFile {
   Result<std::uint64_t> map_size();
 
  private:
+  void close_on_exec() const;
+
   std::string path_;
   MDB_env *env_ = nullptr;
   MDB_dbi table_ = 0;

@@ -12,8 +12,8 @@ constexpr std::array signals{SIGBUS, SIGSEGV, SIGFPE};
 
 // What a signal handler can reach is global by nature; these are the only
 // mutable globals of ours.
-thread_local sigjmp_buf *way_out = nullptr;  // NOLINT
-thread_local int depth = 0;                  // NOLINT
+thread_local sigjmp_buf *way_out = nullptr;           // NOLINT
+thread_local int depth = 0;                           // NOLINT
 std::array<struct sigaction, signals.size()> before;  // NOLINT
 
 extern "C" void moat_fault(int signal) {

@@ -90,9 +90,8 @@ Status copy_file(const std::string &from, const std::string &to) {
   const Fd out(::open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!out) return system_error(to);
   for (;;) {
-    const auto count =
-        ::copy_file_range(in.get(), nullptr, out.get(), nullptr, SSIZE_MAX / 4096 * 4096,
-                          0);
+    const auto count = ::copy_file_range(in.get(), nullptr, out.get(), nullptr,
+                                         SSIZE_MAX / 4096 * 4096, 0);
     if (count == 0) return done;
     if (count < 0) return system_error("copy " + from);
   }

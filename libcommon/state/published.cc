@@ -12,9 +12,9 @@ namespace moat {
 namespace {
 
 constexpr std::uint8_t format = 1;
-constexpr std::string_view head_key("\0", 1);  // before every other key
-constexpr std::uint64_t largest_map = std::uint64_t{64} << 30U;
-constexpr std::size_t batch = 50'000;          // entries a commit while building
+constexpr std::string_view head_key("\0", 1);             // before every other key
+constexpr std::uint64_t room = std::uint64_t{16} << 20U;  // octets, for what is small
+constexpr std::size_t batch = 50'000;  // entries a commit while building
 constexpr std::size_t max_value = std::size_t{1} << 30U;
 
 Error damaged(std::string_view what) {
@@ -67,11 +67,14 @@ class Builder {
 };
 
 Status build(Store &master, const std::string &path, std::string_view seal) {
+  const auto info = master.info();
+  if (!info) return info.error();
   LmdbFile file;
   const FaultGuard guard;
   // Nobody sees the file before it is whole, so it needs no lock and, until
-  // the end, no sync.
-  const auto opened = file.open(path, MDB_NOLOCK | MDB_NOSYNC, largest_map);
+  // the end, no sync. Each entry grows by its neighbour's key and a sum: by less
+  // than it is.
+  const auto opened = file.open(path, MDB_NOLOCK | MDB_NOSYNC, info->size * 3 + room);
   if (!opened) return opened;
   Builder builder(file);
   RecordWriter head;
@@ -116,8 +119,8 @@ bool reaches_beyond(const Link &link, std::string_view key) {
 
 }  // namespace
 
-Status publish(Store &master, const std::string &path, std::string_view seal,
-               mode_t mode, Deadline deadline) {
+Status publish(Store &master, const std::string &path, std::string_view seal, mode_t mode,
+               Deadline deadline) {
   const auto lock = WriterLock::take(master.path(), deadline);
   if (!lock) return lock.error();
   const std::string fresh = path + ".new";

@@ -21,8 +21,8 @@ namespace moat {
 // gives it this mode, and renames it to `path`. `seal` names what is in it and
 // its format ("control 1"); readers ask for the same. Takes the writer's lock
 // until the deadline, so that an older copy never replaces a newer one.
-Status publish(Store &master, const std::string &path, std::string_view seal,
-               mode_t mode, Deadline deadline);
+Status publish(Store &master, const std::string &path, std::string_view seal, mode_t mode,
+               Deadline deadline);
 
 // Checks the head of a published file: Cause::damaged where there is none,
 // Cause::newer where it is sealed with another format.

@@ -12,6 +12,7 @@
 namespace moat {
 namespace {
 
+constexpr std::uint64_t smallest_map = 4096;  // LMDB makes it as large as the file
 constexpr std::uint64_t least_growth = std::uint64_t{16} << 20U;  // octets
 
 // Reads the whole of one tree, keys in order. Tree 0 is LMDB's list of free
@@ -38,8 +39,7 @@ int walk(MDB_txn *txn, MDB_dbi tree, std::uint64_t &entries) {
 
 class Store::Impl {
  public:
-  Impl(std::string path_, const StoreMode &mode_)
-      : path(std::move(path_)), mode(mode_) {}
+  Impl(std::string path_, const StoreMode &mode_) : path(std::move(path_)), mode(mode_) {}
 
   Status open();
   Status check_size();
@@ -81,12 +81,13 @@ Status Store::Impl::open() {
     if (!fit) return fit;
     if (!mode.synced) flags = MDB_NOSYNC;
   }
-  const auto opened = file.open(path, flags);
+  const FaultGuard guard;
+  // Nobody adds to a published file: the map need not be larger than it is.
+  const auto opened = file.open(path, flags, mode.published ? smallest_map : 0);
   if (!opened) return opened;
   if (!mode.published) {
     const auto fit = confirm_store_files(path);
     if (!fit) return fit;
-    const FaultGuard guard;
     int dead = 0;
     guarded([&] { return ::mdb_reader_check(file.env(), &dead); });
   }
@@ -141,7 +142,8 @@ Status Store::Impl::grow() {
   if (*now >= mode.ceiling) {
     return Error{true, path + ": full: it has reached its ceiling", Cause::full};
   }
-  const std::uint64_t next = std::min(std::max(*now * 2, *now + least_growth), mode.ceiling);
+  const std::uint64_t next =
+      std::min(std::max(*now * 2, *now + least_growth), mode.ceiling);
   const int code = guarded([&] { return ::mdb_env_set_mapsize(file.env(), next); });
   if (code != 0) return file.fail(code, "grow");
   return done;
@@ -229,9 +231,8 @@ Result<unsigned> Store::reap_readers() {
 
 void Store::set_synced(bool synced) {
   const FaultGuard guard;
-  guarded([&] {
-    return ::mdb_env_set_flags(impl_->file.env(), MDB_NOSYNC, synced ? 0 : 1);
-  });
+  guarded(
+      [&] { return ::mdb_env_set_flags(impl_->file.env(), MDB_NOSYNC, synced ? 0 : 1); });
 }
 
 Status Store::copy_to(const std::string &path) {

@@ -35,8 +35,7 @@ std::string neighbourhood() {
   std::array<char, 64> space{};
   const auto size = ::readlink("/proc/self/ns/pid", space.data(), space.size());
   if (boot.empty() || size <= 0) return "";
-  return boot + " " +
-         std::string(space.data(), static_cast<std::size_t>(size)) + "\n";
+  return boot + " " + std::string(space.data(), static_cast<std::size_t>(size)) + "\n";
 }
 
 Result<std::string> read_neighbourhood(const Fd &file, const std::string &path) {

@@ -133,13 +133,14 @@ void finds_what_is_there() {
 void refuses_what_is_not() {
   Gate gate;
   fill(gate);
-  for (const char *local : {"nobody", "ann", "annaa", "", "+", "+anna", "an\nna", "team "}) {
+  for (const char *local :
+       {"nobody", "ann", "annaa", "", "+", "+anna", "an\nna", "team "}) {
     CHECK(gate.find(local, "example.test").kind == RecipientKind::unknown);
   }
   CHECK(gate.find(std::string(max_local + 1, 'l'), "example.test").kind ==
         RecipientKind::unknown);
-  for (const char *domain : {"sub.example.test", "example.tes", "example.test.", "", "..",
-                             "[192.0.2.1]"}) {
+  for (const char *domain :
+       {"sub.example.test", "example.tes", "example.test.", "", "..", "[192.0.2.1]"}) {
     CHECK(gate.find("anna", domain).kind == RecipientKind::foreign);
   }
   CHECK(gate.find("anna", std::string(300, 'd')).kind == RecipientKind::foreign);

@@ -2,8 +2,8 @@
 
 #pragma once
 
-#include <cstdlib>
 #include <array>
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 

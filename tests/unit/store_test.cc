@@ -176,9 +176,10 @@ void processes_see_each_other_and_take_turns() {
   CHECK(in_child([&] {
           auto other = Store::open(path, master_store);
           const std::string block(std::size_t{4} << 20U, 'x');
-          return other && (*other)->update(soon(), [&](Writer &w) {
-            return w.put("big", block);
-          }) ? 0 : 1;
+          return other && (*other)->update(soon(),
+                                           [&](Writer &w) { return w.put("big", block); })
+                     ? 0
+                     : 1;
         }) == 0);
   // The other let the file grow past our map.
   CHECK(value(*store, "big").size() == std::size_t{4} << 20U);
