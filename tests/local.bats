@@ -3,34 +3,7 @@
 
 bats_require_minimum_version 1.5.0
 
-setup() {
-  export MOAT_ME=me.test
-  unset SENDER RECIPIENT
-  box=$BATS_TEST_TMPDIR/box
-  mkdir -p "$box"/{tmp,new,cur}
-  message=$BATS_TEST_TMPDIR/message
-  printf 'Subject: hello\n\nbody\n' >"$message"
-  [ "$(id -u)" != 0 ] || own
-}
-
-# As root: gives the mailbox an owner who can reach it.
-own() {
-  chmod o+rx "$BATS_TEST_TMPDIR"{,/..,/../..}
-  chown -R 65534:65534 "$box"
-}
-
-teardown() {
-  [ -z "${server-}" ] || { kill "$server" && wait "$server" || :; }
-  [ -z "${tmpfs-}" ] || umount "$tmpfs"
-}
-
-local_() { moat-local "$@" <"$message"; }
-
-# Fails unless the box holds so many messages, and nothing is left in tmp/.
-holds() { # COUNT
-  [ "$(find "$box/new" -type f | wc -l)" = "$1" ]
-  [ -z "$(ls -A "$box/tmp")" ]
-}
+load local
 
 @test "a message is delivered with its envelope on top" {
   SENDER=s@a.test RECIPIENT=r@b.test run -0 local_ "$box"
@@ -96,20 +69,6 @@ body" ]
   holds 0
 }
 
-@test "a full disk is for later, and nothing is left on it" {
-  [ "$(id -u)" = 0 ] || skip "not root"
-  mount -t tmpfs -o size=64k,uid=65534,gid=65534,mode=755 tmpfs "$box" || skip "no tmpfs"
-  tmpfs=$box
-  mkdir "$box"/{tmp,new,cur} && chown 65534:65534 "$box"/{tmp,new,cur}
-  head -c 100000 /dev/zero >"$message"
-  run -111 local_ "$box"
-  [ "$output" = "moat-local: 4.3.1 disk is full" ]
-  holds 0
-  echo small >"$message"
-  run -0 local_ "$box"
-  holds 1
-}
-
 @test "--create makes what is missing" {
   box=$BATS_TEST_TMPDIR/b.test/new-box
   if [ "$(id -u)" = 0 ]; then skip "as root the folder has no owner yet"; fi
@@ -119,43 +78,6 @@ body" ]
   rmdir "$box/cur"
   run -0 local_ --create "$box"
   holds 2
-}
-
-@test "as root it becomes the mailbox's owner, but nobody important" {
-  [ "$(id -u)" = 0 ] || skip "not root"
-  run -0 local_ "$box"
-  [ "$(stat -c %u:%g "$box"/new/*)" = 65534:65534 ]
-  chown -R 0:0 "$box"
-  run -111 local_ "$box"
-  [[ $output == "moat-local: 4.3.5 mailbox belongs to "* ]]
-  chown -R 50:50 "$box"
-  run -111 local_ "$box"
-  run -0 local_ --min-uid 50 "$box"
-  holds 2
-}
-
-# Talks to a door from python: NAME RECIPIENT MAILDIR [OWNER]
-ask() {
-  python3 - "$BATS_TEST_TMPDIR/door" "$message" "$@" <<-'END'
-	import array, os, socket, sys
-	door, message, name, recipient, maildir = sys.argv[1:6]
-	fields = [f"name={name}", "sender=s@a.test", f"recipient={recipient}",
-	          "arrival=1000000000", f"maildir={maildir}"]
-	fields += [f"owner={owner}" for owner in sys.argv[6:]]
-	request = b"".join(field.encode() + b"\0" for field in fields)
-	peer = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-	peer.connect(door)
-	with open(message, "rb") as file:
-	    rights = array.array("i", [file.fileno()])
-	    peer.sendmsg([request], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
-	    print(peer.recv(1000).replace(b"\0", b"").decode() or "closed")
-	END
-}
-
-serve() {
-  moat-local --serve "$BATS_TEST_TMPDIR/door" "$@" 2>"$BATS_TEST_TMPDIR/log" 3>&- &
-  server=$!
-  until grep -q event=serving "$BATS_TEST_TMPDIR/log"; do sleep 0.02; done
 }
 
 @test "a door delivers, and a second try of the same is no second message" {
@@ -194,23 +116,6 @@ serve() {
   [ "$output" = closed ] || [ "$status" != 0 ]
   holds 0
   until grep -q "event=refused reason=caller uid=$(id -u)" "$BATS_TEST_TMPDIR/log"; do sleep 0.05; done
-}
-
-@test "a door as root delivers as the owner, and never below --min-uid" {
-  [ "$(id -u)" = 0 ] || skip "not root"
-  serve
-  run -0 ask a r@b.test "$box" 65534:65534
-  [ "$output" = "K2.0.0 delivered" ]
-  [ "$(stat -c %u "$box"/new/*)" = 65534 ]
-  run -0 ask b r@b.test "$box" 0:0
-  [[ $output == "Z4.3.5 "* ]]
-  run -0 ask b r@b.test "$box" 99:99
-  [[ $output == "Z4.3.5 "* ]]
-  run -0 ask b r@b.test "$box" 1000:0
-  [[ $output == "Z4.3.5 "* ]]
-  run -0 ask b r@b.test "$box" 1234:1234
-  [[ $output == "Z4.3.0 "*"Permission denied" ]]
-  holds 1
 }
 
 @test "SIGTERM ends the door, and a new one takes its place" {

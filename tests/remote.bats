@@ -165,12 +165,6 @@ QUIT" ]
   run -100 env MOAT_REMOTE_SERVE=x moat-remote
 }
 
-@test "as root the door wants a user" {
-  [ "$(id -u)" = 0 ] || skip "not root"
-  run -100 remote --serve "$BATS_TEST_TMPDIR/door"
-  [ "$output" = "moat-remote: fatal: as root it takes --user: it faces the network" ]
-}
-
 @test "our own smtpd takes what remote sends" {
   command -v moat-smtpd >/dev/null || skip "no moat-smtpd"
   export MOAT_DIR=$BATS_TEST_TMPDIR/gate
