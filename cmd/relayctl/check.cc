@@ -6,12 +6,14 @@
 #include "libcommon/base/io.h"
 #include "libcommon/directory/directory.h"
 #include "libcommon/net/ucspi.h"
+#include "libcommon/state/guard.h"
 
 namespace moat::relayctl {
 namespace {
 
 Result<std::optional<bool>> ask(const Call &call, Invocation &invocation,
                                 const IpAddress &client) {
+  const FaultGuard guard;  // one for all look-ups: each would set and reset signals
   const auto directory = Directory::open(invocation, call.places);
   if (!directory) return directory.error();
   return (*directory)->may_relay(client, invocation.clock.wall_seconds());
