@@ -40,7 +40,7 @@ HeldTermination::~HeldTermination() {
   ::sigprocmask(SIG_SETMASK, &before_, nullptr);
 }
 
-bool HeldTermination::wanted() const {
+bool HeldTermination::wanted() {
   sigset_t pending;
   return ::sigpending(&pending) == 0 && ::sigismember(&pending, SIGTERM) == 1;
 }
@@ -50,30 +50,28 @@ Connection::Connection()
                               sizeof slice) == 0) {}
 
 Connection::Received Connection::receive(std::span<char> buffer, Deadline deadline,
-                                         const HeldTermination *watch) const {
+                                         bool watch) const {
   for (;;) {
-    if (!is_socket_) {
-      const auto ready =
-          wait_readable(STDIN_FILENO, min(deadline, Deadline::after(Milliseconds(1000))));
-      if (!ready) return {Event::end};
-      if (*ready) {
-        const auto count = ::read(STDIN_FILENO, buffer.data(), buffer.size());
-        if (count <= 0) return {Event::end};
-        return {Event::octets, static_cast<std::size_t>(count)};
-      }
-    } else {
-      const auto count = ::recv(STDIN_FILENO, buffer.data(), buffer.size(), 0);
-      if (count > 0) return {Event::octets, static_cast<std::size_t>(count)};
-      if (count == 0) return {Event::end};
-      if (errno == EINTR) continue;
-      if (errno != EAGAIN) return {Event::end};
-    }
-    if (watch != nullptr && watch->wanted()) return {Event::terminated};
+    if (const auto received = receive_once(buffer, deadline)) return *received;
+    if (watch && HeldTermination::wanted()) return {Event::terminated};
     if (deadline.passed()) return {Event::timeout};
   }
 }
 
-bool Connection::send(std::string_view octets, Deadline deadline) const {
+std::optional<Connection::Received> Connection::receive_once(std::span<char> buffer,
+                                                             Deadline deadline) const {
+  if (!is_socket_) {
+    const Deadline end = min(deadline, Deadline::after(Milliseconds(1000)));
+    const auto ready = wait_readable(STDIN_FILENO, end);
+    if (ready && !*ready) return std::nullopt;
+  }
+  const auto count = ::read(STDIN_FILENO, buffer.data(), buffer.size());
+  if (count > 0) return Received{Event::octets, static_cast<std::size_t>(count)};
+  if (count < 0 && (errno == EAGAIN || errno == EINTR)) return std::nullopt;
+  return Received{Event::end};
+}
+
+bool Connection::send(std::string_view octets, Deadline deadline) {
   return bool{write_all(STDOUT_FILENO, octets, deadline)};
 }
 

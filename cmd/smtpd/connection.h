@@ -4,6 +4,7 @@
 
 #include <csignal>
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -21,7 +22,7 @@ class HeldTermination {
   HeldTermination &operator=(const HeldTermination &) = delete;
   ~HeldTermination();
 
-  bool wanted() const;
+  static bool wanted();
 
  private:
   sigset_t before_{};
@@ -40,12 +41,11 @@ class Connection {
   };
 
   // Waits for octets until the deadline. A client who reset the connection has
-  // ended it. Where `watch` is, a held SIGTERM ends the wait within a second.
-  Received receive(std::span<char> buffer, Deadline deadline,
-                   const HeldTermination *watch) const;
+  // ended it. With `watch` a held SIGTERM ends the wait within a second.
+  Received receive(std::span<char> buffer, Deadline deadline, bool watch) const;
 
   // Sends all of it. False: the client does not read, or has gone.
-  bool send(std::string_view octets, Deadline deadline) const;
+  static bool send(std::string_view octets, Deadline deadline);
 
   // Whether octets are there before we have said a word.
   bool talked_early() const;
@@ -58,6 +58,9 @@ class Connection {
   void linger() const;
 
  private:
+  // Waits for a second at most; nullopt when nothing came.
+  std::optional<Received> receive_once(std::span<char> buffer, Deadline deadline) const;
+
   bool is_socket_;
 };
 

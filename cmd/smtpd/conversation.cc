@@ -83,14 +83,14 @@ bool Conversation::step(Session::Step step) {
 bool Conversation::flush() {
   if (!session_.has_output()) return true;
   const Deadline deadline = Deadline::after(settings_.rules.command_timeout);
-  if (connection_.send(session_.take_output(), deadline)) return true;
+  if (Connection::send(session_.take_output(), deadline)) return true;
   session_.client_left("unread");
   return false;
 }
 
 void Conversation::read(Milliseconds wait) {
-  const auto received = connection_.receive(
-      buffer_, Deadline::after(wait), session_.stopping() ? nullptr : &termination_);
+  const auto received =
+      connection_.receive(buffer_, Deadline::after(wait), !session_.stopping());
   switch (received.event) {
     case Connection::Event::octets: return session_.feed({buffer_.data(), received.size});
     case Connection::Event::end: return session_.client_left();
@@ -165,7 +165,8 @@ void Conversation::begin() {
     missing.from = sender.empty() ? "<MAILER-DAEMON@" + settings_.rules.me + ">"
                                   : "<" + sender + ">";
   }
-  message_.emplace(settings_.spool, received_field(facts, now), std::move(missing));
+  message_ = std::make_unique<IncomingMessage>(
+      settings_.spool, received_field(facts, now), std::move(missing));
 }
 
 // A message that cannot be kept is read to its end all the same.
@@ -177,19 +178,18 @@ void Conversation::keep(std::string_view octets) {
 }
 
 void Conversation::submit() {
-  IncomingMessage incoming = std::move(*message_);
-  message_.reset();
-  if (!incoming.finish()) return session_.answer_message(no_room(), "spool");
-  const HeaderScan &header = incoming.header();
+  const auto incoming = std::exchange(message_, nullptr);
+  if (!incoming->finish()) return session_.answer_message(no_room(), "spool");
+  const HeaderScan &header = incoming->header();
   if (header.received() > settings_.hops || header.delivered_to() > settings_.hops) {
     return session_.answer_message(
         {554, "5.4.6", "too many hops, this message is looping"}, "loop");
   }
-  Reply reply = parse_reply(queue_reply(queue(incoming.spool())));
+  Reply reply = parse_reply(queue_reply(queue(incoming->spool())));
   if (reply.good()) {
     const SessionState &state = session_.state();
     invocation_.log.event("queued", {{"code", reply.code},
-                                     {"bytes", incoming.spool().size()},
+                                     {"bytes", incoming->spool().size()},
                                      {"recipients", state.recipients.size()},
                                      {"helo", state.helo},
                                      {"sender", state.mail.sender.text()},

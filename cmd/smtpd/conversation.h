@@ -5,7 +5,6 @@
 
 #include <array>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "cmd/smtpd/connection.h"
@@ -51,7 +50,7 @@ class Conversation {
   Session session_;
   const Directory *directory_ = nullptr;
   bool directory_failed_ = false;
-  std::optional<IncomingMessage> message_;
+  std::unique_ptr<IncomingMessage> message_;
   std::array<char, 65536> buffer_;
 };
 

@@ -67,7 +67,8 @@ void HeaderScan::name_done() {
 std::string received_field(const TraceFacts &facts, std::int64_t wall_seconds) {
   const std::string name = facts.name.empty() ? "unknown" : clean(facts.name);
   const std::string address = facts.address ? facts.address->literal() : "[unknown]";
-  const std::string_view with = facts.utf8 ? "UTF8SMTP" : facts.esmtp ? "ESMTP" : "SMTP";
+  std::string_view with = facts.esmtp ? "ESMTP" : "SMTP";
+  if (facts.utf8) with = "UTF8SMTP";
   std::string field = "Received: from " + clean(facts.helo);
   field.append(" (").append(name).append(" ").append(address).append(")");
   field.append(" by ").append(facts.me).append(" with ").append(with).append("\n");

@@ -56,9 +56,8 @@ std::optional<std::string> take_quoted(std::string_view &text) {
 // Takes the local part: what stands before the '@', which stays.
 std::optional<std::string> take_local(std::string_view &text) {
   if (text.starts_with('"')) return take_quoted(text);
-  const auto end = std::find_if_not(text.begin(), text.end(),
-                                    [](char c) { return c == '.' || is_atext(c); });
-  const auto size = static_cast<std::size_t>(end - text.begin());
+  std::size_t size = 0;
+  while (size < text.size() && (text[size] == '.' || is_atext(text[size]))) ++size;
   if (!is_dot_string(text.substr(0, size))) return std::nullopt;
   std::string local(text.substr(0, size));
   text.remove_prefix(size);
@@ -104,7 +103,9 @@ std::size_t utf8_size(std::string_view text) {
   const auto octet = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned lead = octet(0);
   if (lead < 0x80) return 1;
-  const std::size_t size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+  std::size_t size = 2;
+  if (lead >= 0xe0) size = 3;
+  if (lead >= 0xf0) size = 4;
   if (lead < 0xc2 || lead > 0xf4 || text.size() < size) return 0;
   for (std::size_t i = 1; i < size; ++i) {
     if ((octet(i) & 0xc0U) != 0x80) return 0;

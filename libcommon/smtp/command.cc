@@ -1,5 +1,6 @@
 #include "libcommon/smtp/command.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -33,10 +34,9 @@ constexpr std::array<VerbName, 29> verbs{{
 bool is_foreign(std::string_view line) {
   static constexpr std::array<std::string_view, 7> prefixes{
       "SSH-", "Host:", "User-Agent:", "Content-", "Referer:", "Origin:", "PRI * HTTP/"};
-  for (const std::string_view prefix : prefixes) {
-    if (starts_with_nocase(line, prefix)) return true;
-  }
-  return false;
+  return std::any_of(prefixes.begin(), prefixes.end(), [&](std::string_view prefix) {
+    return starts_with_nocase(line, prefix);
+  });
 }
 
 // Takes "FROM:" and the path behind it.

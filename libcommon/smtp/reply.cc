@@ -49,7 +49,7 @@ Reply parse_reply(std::string_view text) {
   Reply reply{static_cast<int>(*code), "", ""};
   std::string_view behind = rest;
   const std::string_view word = take_word(behind);
-  const std::string kind(1, static_cast<char>('0' + *code / 100));
+  const std::string kind(1, static_cast<char>('0' + (*code / 100)));
   if (is_status(word) && word[0] == kind[0]) {
     reply.status = word;
     rest = behind;

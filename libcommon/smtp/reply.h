@@ -8,9 +8,9 @@
 namespace moat {
 
 struct Reply {
-  int code = 250;           // 200 to 599
-  std::string status = {};  // "5.7.1"; empty where RFC 2034 wants none
-  std::string text = {};    // one line, or several parted by newlines
+  int code = 250;      // 200 to 599
+  std::string status;  // "5.7.1"; empty where RFC 2034 wants none
+  std::string text;    // one line, or several parted by newlines
 
   bool good() const { return code < 400; }
   bool temporary() const { return code >= 400 && code < 500; }

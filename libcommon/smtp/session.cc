@@ -22,9 +22,13 @@ Session::Step Session::next(std::int64_t now_ms) {
   body_.clear();
   for (;;) {
     if (const auto step = pending_step()) return *step;
-    const auto step = phase_ == Phase::command ? command_step(now_ms)
-                      : phase_ == Phase::data  ? data_step(now_ms)
-                                               : chunk_step(now_ms);
+    std::optional<Step> step;
+    switch (phase_) {
+      case Phase::command: step = command_step(now_ms); break;
+      case Phase::data: step = data_step(now_ms); break;
+      case Phase::chunk:
+      case Phase::drain: step = chunk_step(now_ms); break;
+    }
     if (step) return *step;
   }
 }
@@ -38,7 +42,7 @@ std::optional<Session::Step> Session::pending_step() {
     paused_ = false;
   }
   if (closing_) return Step{Need::close};
-  if (asked_) return Step{Need::recipient};
+  if (asking_) return Step{Need::recipient};
   if (std::exchange(begin_wanted_, false)) return Step{Need::begin};
   return std::nullopt;
 }
@@ -63,13 +67,27 @@ std::optional<Session::Step> Session::command_step(std::int64_t now_ms) {
     close("stop");
   } else if (skipped_ > 0 && !input().empty()) {
     skip_long_line();
-    if (skipped_ > 0 && !closing_) return read_step(now_ms);
+    if (skipped_ > 0 && !closing_) return wait_for_command(now_ms);
   } else if (const auto line = take_line()) {
+    waiting_since_ms_.reset();
     command(*line);
   } else if (!closing_ && (input().empty() || skipped_ == 0)) {
-    return read_step(now_ms);
+    return wait_for_command(now_ms);
   }
   return std::nullopt;
+}
+
+// The timeout is for a whole command: octet by octet it takes no longer.
+std::optional<Session::Step> Session::wait_for_command(std::int64_t now_ms) {
+  if (!waiting_since_ms_) waiting_since_ms_ = now_ms;
+  const Milliseconds left(*waiting_since_ms_ + rules_.command_timeout.count() - now_ms);
+  if (left.count() <= 0) {
+    timed_out();
+    return std::nullopt;
+  }
+  Step step = read_step(now_ms);
+  step.wait = std::min(step.wait, left);
+  return step;
 }
 
 // Takes a whole line, without its CRLF. Nullopt: more octets are needed, or it
@@ -80,10 +98,9 @@ std::optional<std::string_view> Session::take_line() {
   const auto newline = text.find('\n');
   const auto cr = text.find('\r');
   const bool whole = newline != std::string_view::npos;
-  const bool bare = cr == std::string_view::npos ? whole
-                    : whole                      ? cr + 1 != newline
-                                                 : cr + 1 != text.size();
-  if (bare) {
+  // The first CR is the one before the first LF, or the last octet so far.
+  const std::size_t end = whole ? newline : text.size();
+  if (cr == std::string_view::npos ? whole : cr + 1 != end) {
     cut("command", {521, "5.5.2", "lines end in CR LF"}, "bare-newline");
     return std::nullopt;
   }
@@ -102,7 +119,8 @@ void Session::skip_long_line() {
   const std::size_t newline = text.find('\n');
   const bool whole = newline != std::string_view::npos;
   // A CR at the end stays until it is known what it is before.
-  const std::size_t size = whole ? newline + 1 : text.size() - (text.back() == '\r');
+  const std::size_t kept = text.back() == '\r' ? 1 : 0;
+  const std::size_t size = whole ? newline + 1 : text.size() - kept;
   take(size);
   skipped_ += size;
   if (skipped_ > max_skipped) {
@@ -122,18 +140,19 @@ bool Session::refuse_foreign(std::string_view text) {
 }
 
 void Session::begin_message(DataDecoder::Form form) {
-  decoder_.emplace(form);
-  failure_.reset();
+  decoder_ = DataDecoder(form);
+  failed_ = false;
   begin_wanted_ = true;
 }
 
 void Session::fail_message(Reply reply, std::string_view reason) {
+  failed_ = true;
   failure_ = std::move(reply);
   failure_reason_ = reason;
 }
 
 void Session::check_size() {
-  if (client_.max_size == 0 || decoder_->size() <= client_.max_size || failure_) return;
+  if (client_.max_size == 0 || decoder_.size() <= client_.max_size || failed_) return;
   fail_message({552, "5.3.4", "message too large"}, "size");
 }
 
@@ -143,7 +162,7 @@ std::optional<Session::Step> Session::data_step(std::int64_t now_ms) {
   std::string_view rest = input();
   if (rest.empty()) return read_step(now_ms);
   const std::size_t before = rest.size();
-  const auto state = decoder_->decode(rest, body_, body_piece);
+  const auto state = decoder_.decode(rest, body_, body_piece);
   take(before - rest.size());
   check_size();
   if (state == DataDecoder::State::bad) return cut_bare_newline(), std::nullopt;
@@ -160,7 +179,7 @@ std::optional<Session::Step> Session::chunk_step(std::int64_t now_ms) {
   if (rest.empty() && chunk_left_ > 0) return read_step(now_ms);
   const std::size_t size = rest.size();
   if (phase_ == Phase::chunk &&
-      decoder_->decode(rest, body_, size) == DataDecoder::State::bad) {
+      decoder_.decode(rest, body_, size) == DataDecoder::State::bad) {
     return cut_bare_newline(), std::nullopt;
   }
   take(size);
@@ -170,7 +189,7 @@ std::optional<Session::Step> Session::chunk_step(std::int64_t now_ms) {
 }
 
 std::optional<Session::Step> Session::body_step() {
-  if (closing_ || failure_ || body_.empty()) {
+  if (closing_ || failed_ || body_.empty()) {
     body_.clear();
     return std::nullopt;
   }
@@ -186,41 +205,38 @@ void Session::cut_bare_newline() {
 void Session::finish_chunk() {
   if (phase_ == Phase::drain) {
     phase_ = Phase::command;
-    return refuse("data", std::move(*chunk_reply_), chunk_reason_);
+    return refuse("data", chunk_reply_, chunk_reason_);
   }
-  if (chunk_last_ && !decoder_->finish(body_)) return cut_bare_newline();
+  if (chunk_last_ && !decoder_.finish(body_)) return cut_bare_newline();
   check_size();
   if (chunk_last_) {
     submit_wanted_ = true;
     return;
   }
   phase_ = Phase::command;
-  if (failure_) {
-    const Reply reply = *failure_;
-    forget_mail();
-    return refuse("data", reply, failure_reason_);
+  if (failed_) {
+    refuse("data", failure_, failure_reason_);
+    return forget_mail();
   }
   Reply reply{250, "2.0.0", std::to_string(chunk_size_) + " octets received"};
   if (chunk_size_ == 0) return junk(std::move(reply));
-  say(std::move(reply));
+  say(reply);
 }
 
 std::optional<Session::Step> Session::end_message() {
-  if (!failure_) return Step{Need::submit};
-  answer_message(std::move(*failure_), failure_reason_);
+  if (!failed_) return Step{Need::submit};
+  answer_message(failure_, failure_reason_);
   return std::nullopt;
 }
 
 void Session::answer_message(Reply reply, std::string_view reason) {
   phase_ = Phase::command;
-  failure_.reset();
-  decoder_.reset();
   if (reply.good()) {
     ++state_.messages;
     state_.errors = 0;
     state_.junk = 0;
     forget_mail();
-    return say(std::move(reply));
+    return say(reply);
   }
   refuse("data", std::move(reply), reason);
   forget_mail();
@@ -231,7 +247,7 @@ void Session::forget_mail() {
   state_.in_chunks = false;
   state_.mail = {};
   state_.recipients.clear();
-  failure_.reset();
+  failed_ = false;
 }
 
 void Session::feed(std::string_view octets) {
@@ -256,7 +272,7 @@ SessionReport Session::take_report() {
   return report;
 }
 
-void Session::say(Reply reply) {
+void Session::say(const Reply &reply) {
   const bool slow =
       state_.errors > rules_.tarpit_after && rules_.tarpit_delay.count() > 0;
   (slow || !delayed_.empty() ? delayed_ : output_) += reply.render();
@@ -277,7 +293,7 @@ void Session::refuse(std::string_view stage, Reply reply, std::string_view reaso
   }
   reports_.push_back({SessionReport::Event::reject, stage, reply,
                       state_.mail.sender.text(), std::move(recipient), reason});
-  say(std::move(reply));
+  say(reply);
 }
 
 // Refuses and ends: what else the client has sent is not looked at.

@@ -132,14 +132,14 @@ class Session {
   std::string take_output();
   bool has_output() const { return !output_.empty(); }
   SessionReport take_report();
-  const Mailbox &recipient() const { return *asked_; }
+  const Mailbox &recipient() const { return asked_; }
   std::string_view body() const { return body_; }
   const SessionState &state() const { return state_; }
 
   // What came and was not yet answered: the command that next() wants a recipient
   // for, and all behind it. For handing the session over at that point.
   std::string unanswered() const {
-    return (asked_ ? asked_line_ : std::string()) + std::string(input());
+    return (asking_ ? asked_line_ : std::string()) + std::string(input());
   }
 
   // How it ended, once it has: "quit", "timeout", "limit", "stop", "cut" or what
@@ -155,10 +155,11 @@ class Session {
   std::optional<Step> chunk_step(std::int64_t now_ms);
   std::optional<Step> body_step();
   Step read_step(std::int64_t now_ms) const;
+  std::optional<Step> wait_for_command(std::int64_t now_ms);
   bool too_long(std::int64_t now_ms) const;
   std::optional<std::string_view> take_line();
   void skip_long_line();
-  bool refuse_foreign(std::string_view line);
+  bool refuse_foreign(std::string_view text);
 
   void command(std::string_view line);
   void helo(const Command &command);
@@ -178,7 +179,7 @@ class Session {
   void finish_chunk();
   void forget_mail();
 
-  void say(Reply reply);
+  void say(const Reply &reply);
   void refuse(std::string_view stage, Reply reply, std::string_view reason,
               std::string recipient = "");
   void cut(std::string_view stage, Reply reply, std::string_view reason);
@@ -190,29 +191,32 @@ class Session {
   const SessionClient &client_;
   SessionState state_;
 
-  Phase phase_ = Phase::command;
   std::string input_;
-  std::size_t taken_ = 0;    // of input_
-  std::size_t skipped_ = 0;  // octets of a line that is too long
+  std::size_t taken_ = 0;                         // of input_
+  std::size_t skipped_ = 0;                       // octets of a line that is too long
+  std::optional<std::int64_t> waiting_since_ms_;  // for a whole command
   std::string output_;
   std::string delayed_;  // goes to the output after the pause
-  bool paused_ = false;  // the pause was asked for
   std::vector<SessionReport> reports_;
-  std::optional<Mailbox> asked_;
+  Mailbox asked_;
   std::string asked_line_;
 
-  std::optional<DataDecoder> decoder_;
+  DataDecoder decoder_{DataDecoder::Form::dotted};
   std::string body_;
-  bool begin_wanted_ = false;
-  bool submit_wanted_ = false;
-  std::optional<Reply> failure_;  // what the message will be answered with
+  Reply failure_;  // where failed_
   std::string_view failure_reason_;
   std::uint64_t chunk_left_ = 0;  // octets of the chunk still to come
-  bool chunk_last_ = false;
   std::uint64_t chunk_size_ = 0;
-  std::optional<Reply> chunk_reply_;  // of a refused chunk, once it is drained
+  Reply chunk_reply_;  // of a refused chunk, once it is drained
   std::string_view chunk_reason_;
 
+  Phase phase_ = Phase::command;
+  bool asking_ = false;
+  bool paused_ = false;  // the pause was asked for
+  bool begin_wanted_ = false;
+  bool submit_wanted_ = false;
+  bool failed_ = false;  // the message will be answered with failure_
+  bool chunk_last_ = false;
   bool stopping_ = false;
   bool closing_ = false;
   std::string_view ending_;

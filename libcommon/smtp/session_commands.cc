@@ -78,7 +78,7 @@ void Session::junk(Reply reply) {
   if (++state_.junk > rules_.max_junk) {
     return cut("command", {421, "4.7.0", rules_.me + " too many commands"}, "max-junk");
   }
-  if (reply.good()) return say(std::move(reply));
+  if (reply.good()) return say(reply);
   refuse("command", std::move(reply), "command");
 }
 
@@ -152,13 +152,14 @@ void Session::rcpt(std::string_view argument) {
                   mailbox.text());
   }
   asked_ = std::move(mailbox);
+  asking_ = true;
 }
 
 // The order of the checks: may it be relayed, does it exist.
 void Session::answer_recipient(const RecipientAnswer &answer) {
   using Kind = RecipientAnswer::Kind;
-  const Mailbox mailbox = std::move(*asked_);
-  asked_.reset();
+  const Mailbox mailbox = std::move(asked_);
+  asking_ = false;
   asked_line_.clear();
   if (answer.kind == Kind::unsure) {
     return refuse("rcpt", {451, "4.3.0", "recipient cannot be checked now"}, "directory",

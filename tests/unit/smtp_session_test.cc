@@ -427,6 +427,18 @@ void bounds_time() {
   CHECK(slow.say("x\r\n").starts_with("421 4.4.2 ") && slow.closed);
 }
 
+void wants_a_whole_command_in_time() {
+  Driver driver(patient());
+  driver.greeted();
+  for (int i = 0; i < 4; ++i) {
+    driver.now += 70000;
+    driver.say("x");
+    CHECK(driver.wait == Milliseconds(300000 - driver.now));
+  }
+  driver.now += 70000;
+  CHECK(driver.say("x") == "421 4.4.2 mx timed out, closing\r\n" && driver.closed);
+}
+
 void stops_between_commands_alone() {
   AfterMail driver;
   driver.say("RCPT TO:<me@here>\r\nDATA\r\n");
@@ -506,6 +518,7 @@ int main() {
   bounds_junk();
   bounds_unknown_recipients();
   bounds_time();
+  wants_a_whole_command_in_time();
   stops_between_commands_alone();
   queues_nothing_of_half_a_message();
   passes_on_what_the_queue_says();
