@@ -48,5 +48,5 @@ send_mail() { # RECIPIENT SUBJECT [swaks options]
   local to=$1 subject=$2
   shift 2
   swaks --server "127.0.0.1:$port" --from "$subject@example.org" --to "$to" \
-    --header "Subject: $subject" --silent 2 "$@"
+    --header "Subject: $subject" "$@"
 }

@@ -47,10 +47,7 @@ supervise() { # COMMAND...
 }
 
 all_are_up() {
-  await "$gate/log/smtpd/current" 'tcpserver: status: 0/'
-  for service in queue local remote; do await "$gate/log/$service/current" event=serving; done
-  await "$gate/log/send/current" event=started
-  await "$gate/log/keep/current" event=started
+  for service in "${services[@]}"; do await "$gate/log/$service/current" event=serving; done
   # A log has the time in front, and "relay" is down.
   run -0 head -n 1 "$gate/log/queue/current"
   [[ $output != moat-queue:* && $output == *moat-queue:* ]]
