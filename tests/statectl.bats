@@ -25,7 +25,7 @@ init() {
 keep() {
   moat-statectl keep "$@" 2>"$BATS_TEST_TMPDIR/log" 3>&- &
   keeper=$!
-  logged event=ready
+  logged event=serving
 }
 
 logged() {

@@ -213,7 +213,7 @@ Next serve_queue(const QueueOptions &options, Invocation &invocation) {
   const EndSignals signals;
   Server server(options, invocation, std::move(*callers), *loop, std::move(*listener),
                 *backend);
-  invocation.log.event("listening", {{"at", options.serve}});
+  invocation.log.event("serving", {{"door", options.serve}});
   const auto served = server.run(signals.fd());
   if (!served) return fail(invocation, served.error());
   return Next::exit(exit_ok);

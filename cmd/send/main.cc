@@ -113,6 +113,7 @@ Next send_run(const Settings &settings, Invocation &invocation) {
   auto store = QueueStore::open(queue, invocation.clock);
   if (!store) return fail(store.error(), invocation.log);
   Dispatcher dispatcher(send, invocation, **store, std::move(*watch), std::move(*routes));
+  invocation.log.event("serving");
   return Next::exit(dispatcher.run());
 }
 

@@ -136,7 +136,7 @@ Status keep_state(Invocation &invocation, const Places &places,
   Keeper keeper(invocation, places, settings);
   const auto started = keeper.start();
   if (!started) return started;
-  invocation.log.event("ready");
+  invocation.log.event("serving");
   keeper.prune();
   auto next_snapshot = Deadline::after(keeper.snapshot());
   auto next_prune = Deadline::after(settings.prune);

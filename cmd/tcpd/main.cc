@@ -69,6 +69,7 @@ Next tcpd_run(const Settings &settings, Invocation &invocation) {
   Acceptor acceptor(settings, invocation, std::move(*listener));
   if (auto mistake = acceptor.prepare()) return stop(*mistake, invocation.log);
   if (settings.port_on_stdout) tcpd::print_port(acceptor.port());
+  invocation.log.event("serving", {{"port", acceptor.port()}});
   return Next::exit(acceptor.serve());
 }
 
