@@ -121,7 +121,7 @@ words_in_sources() { # FUNCTIONS WORD, both regular expressions
 # each event.
 events_in_sources() {
   find "$root/cmd" "$root/libcommon" -name '*.cc' -exec cat {} + |
-    perl -0777 -ne 'while (/\b(?:event|detail)\(([^,{;]*)(?:,\s*(\{(?:[^{}]++|(?2))*\}))?/gs) {
+    perl -0777 -ne 'while (/\b(?:event|detail|note)\(([^,{;]*)(?:,\s*(\{(?:[^{}]++|(?2))*\}))?/gs) {
       my ($events, $fields) = ($1, $2 // "");
       for my $event ($events =~ /"([a-z][a-z-]*)"/g) {
         print "$event -\n";
