@@ -6,8 +6,6 @@
 bats_require_minimum_version 1.5.0
 load tcpd
 
-root=$BATS_TEST_DIRNAME/..
-
 setup_file() {
   export MOAT_DIR=$BATS_FILE_TMPDIR/gate
   export separate=${MOAT_SEPARATE:-$BATS_TEST_DIRNAME/../build/separate}
@@ -18,7 +16,9 @@ setup_file() {
 }
 
 setup() {
-  [ -x "$separate/moat-tcpd" ] && [ -x "$separate/moat-relayctl" ] || skip "needs make separate"
+  if [ ! -x "$separate/moat-tcpd" ] || [ ! -x "$separate/moat-relayctl" ]; then
+    skip "needs make separate"
+  fi
   fused=$(dirname "$(command -v moat)")
   chmod 755 "$BATS_TEST_TMPDIR"
 }
@@ -46,14 +46,14 @@ exit 7'
 # found in folder $2, and how the chain ended.
 heard() { # TCPD-FOLDER PATH
   (
-    cd "$BATS_TEST_TMPDIR"
-    rm -f port
+    cd "$BATS_TEST_TMPDIR" || exit
+    rm -f port && : >log
     # An ignored signal, one that is not, and a descriptor must be handed down.
     trap '' USR1
     exec 8</dev/null
     env PATH="$2:/usr/bin:/bin" EXTRA="x y" "$1/moat-tcpd" "${user[@]}" --verbose \
       --port-on-stdout --rules smtp 127.0.0.1 0 moat-relayctl check "${between[@]}" \
-      bash --norc -c "$cat_self" 'a word' '' '--help' >port 2>log 3>&- &
+      bash --norc -c "$cat_self" 'a word' '' '--help' >port 2>>log 3>&- &
     server=$!
     log=$PWD/log
     await_log 'status: 0/'

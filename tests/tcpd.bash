@@ -18,7 +18,10 @@ serve() { # OPTION ... -- PROGRAM ARG ...
 
 # Root must say whom to become.
 user=()
-if [ "$(id -u)" = 0 ]; then user=(--user nobody); fi
+if [ "$(id -u)" = 0 ]; then
+  user=(--user nobody)
+  chmod o+x "$BATS_RUN_TMPDIR" # or nobody would not find his gate
+fi
 at=(127.0.0.1 0)
 
 stop_server() {

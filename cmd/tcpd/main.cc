@@ -63,7 +63,9 @@ Next tcpd_run(const Settings &settings, Invocation &invocation) {
   if (!tcpd::fill_standard_descriptors()) return Next::exit(exit_temporary);
   auto listener = Listener::open(settings.at, static_cast<int>(settings.backlog));
   if (!listener) return stop(stop_for(listener.error()), invocation.log);
-  if (listener->without_ipv6) invocation.log.event("ipv4-only");
+  if (listener->without_ipv6) {
+    invocation.log.event("fallback", {{"reason", "no IPv6 in this kernel"}});
+  }
   if (auto refused = tcpd::drop_root(settings)) return stop(*refused, invocation.log);
 
   Acceptor acceptor(settings, invocation, std::move(*listener));
