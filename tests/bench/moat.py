@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 
-from server import HOST, Server, greets, wait_until
+from server import HOST, Server, greets
 
 USER = 64020  # needs no name
 
@@ -65,33 +65,32 @@ class Moat(Server):
         self.spawn([f"{self.bin}/moat-queue", "--serve", door], user=USER, env=self.env,
                    log=log)
         os.close(log)
-        wait_until(lambda: os.path.exists(door), "moat-queue")
+        self.await_start(lambda: os.path.exists(door))
         log = self.logged("smtpd")
         # The limits that a test from one machine would meet are out of its way;
         # five unknown recipients are answered at once, as Postfix answers them.
         user = ["--user", f"{USER}:{USER}"] if self.root else []
-        acceptor = self.spawn(
+        self.spawn(
             [f"{self.bin}/moat-tcpd", "--limit", "1000", "--per-ip", "1000",
              "--rate", "1000000/60s", "--rules", "smtp", "--port-on-stdout", *user,
-             HOST, "0",
-             "moat-relayctl", "check", "moat-smtpd", "--queue", f"unix:{door}",
-             "--max-unknown", "100", "--max-errors", "100", "--tarpit-after", "100"],
+             HOST, "0", "moat-relayctl", "check", "moat-smtpd", "--queue",
+             f"unix:{door}", "--max-unknown", "100", "--max-errors", "100",
+             "--tarpit-after", "100"],
             env=self.env, log=log)
         os.close(log)
-        self.port = self.told_port(acceptor)
-        wait_until(lambda: greets(self.port), "moat")
+        self.await_start(self.told_port)
+        self.port = self.told_port()
+        self.await_start(lambda: greets(self.port))
 
-    def told_port(self, acceptor):
-        path = f"{self.folder}/{self.name}.out"
+    def told_port(self):
+        """Returns the port that moat-tcpd told on its standard output, or None."""
+        with open(f"{self.folder}/{self.name}.out", encoding="utf-8") as file:
+            words = file.read().split()
+        return int(words[0]) if words and words[0].isdigit() else None
 
-        def told():
-            if acceptor.poll() is not None:
-                raise RuntimeError(f"moat-tcpd ended: {self.last_words()}")
-            with open(path, encoding="utf-8") as file:
-                return file.read().strip()
-
-        wait_until(told, "moat-tcpd")
-        return int(told().split()[-1])
+    def logs(self):
+        return [f"{self.folder}/log.{name}{current}" for name in ("queue", "smtpd")
+                for current in ("/current", "")]
 
     def purge(self):
         self.call("moat-queuectl", "remove", "all")

@@ -7,7 +7,7 @@ delivery is measured. Its users are known in our mount namespace alone.
 import os
 import subprocess
 
-from server import HOST, Server, free_port, greets, wait_until
+from server import HOST, Server, free_port, greets
 
 USER, GROUP = 64010, 64011  # postfix and postdrop, where the system has none
 
@@ -127,7 +127,10 @@ class Postfix(Server):
         self.make_queue()
         self.spawn([f"{self.root}/usr/lib/postfix/sbin/master", "-c",
                     f"{self.folder}/etc", "-d"], env=self.env)
-        wait_until(lambda: greets(self.port), "postfix")
+        self.await_start(lambda: greets(self.port))
+
+    def logs(self):
+        return [f"{self.folder}/log/maillog"]
 
     def purge(self):
         for name in ("hold", "incoming", "active", "deferred"):

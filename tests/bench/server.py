@@ -19,14 +19,6 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def wait_until(condition, what, bound=30.0):
-    end = time.monotonic() + bound
-    while not condition():
-        if time.monotonic() > end:
-            raise RuntimeError(f"{what}: not there after {bound:.0f} s")
-        time.sleep(0.05)
-
-
 def greets(port):
     try:
         with socket.create_connection((HOST, port), 2) as client:
@@ -67,11 +59,29 @@ class Server:
         self.started.append(process)
         return process
 
+    def await_start(self, condition, bound=30.0):
+        """Waits for what shows that it serves; a process that ended is an error."""
+        end = time.monotonic() + bound
+        while not condition():
+            ended = [process.args[0] for process in self.started
+                     if process.poll() is not None]
+            if ended or time.monotonic() > end:
+                what = f"{ended[0]} ended" if ended else f"not ready after {bound:.0f} s"
+                raise RuntimeError(f"{self.name}: {what}\n{self.last_words()}")
+            time.sleep(0.05)
+
     def last_words(self):
         """Returns the end of what its processes said, for an error."""
-        with open(f"{self.folder}/{self.name}.out", encoding="utf-8",
-                  errors="replace") as file:
-            return file.read()[-2000:]
+        text = ""
+        for path in [f"{self.folder}/{self.name}.out", *self.logs()]:
+            if os.path.isfile(path):
+                with open(path, encoding="utf-8", errors="replace") as file:
+                    text += file.read()[-1000:]
+        return text
+
+    def logs(self):
+        """Returns the files that its log goes to."""
+        return []
 
     def purge(self):
         """Empties the queue between two runs."""
