@@ -103,24 +103,23 @@ def await_empty_queue(root, still=lambda: True, seconds=30):
     return f"still queued: {contents.recipients}"
 
 
-def drain(root, words=(), options=()):
-    """Runs moat-send until the queue is empty. Returns what is wrong, or ""."""
+def drain(root, words=(), options=(), tend=lambda: None):
+    """Runs moat-send until the queue is empty, calling tend() now and then. Has it
+    try at once what it has put off. Returns what is wrong, or ""."""
     with open(f"{root}/send.log", "ab") as log:
-        send = subprocess.Popen([*words, "moat-send", *options], cwd=root,
+        send = subprocess.Popen([*words, "moat-send", "--grace", "1s", *options], cwd=root,
                                 env=environment(), stdin=subprocess.DEVNULL, stderr=log)
-    wrong = await_empty_queue(root, lambda: alarm(send))
+    last = time.monotonic()
+
+    def still():
+        nonlocal last
+        tend()
+        if send.poll() is None and time.monotonic() > last + 0.3:
+            last = time.monotonic()
+            send.send_signal(signal.SIGALRM)
+        return send.poll() is None
+
+    wrong = await_empty_queue(root, still)
     send.terminate()
     send.wait()
     return wrong
-
-
-def alarm(send):
-    """Has moat-send try at once what it has put off. Whether it still runs."""
-    if send.poll() is not None:
-        return False
-    if not hasattr(send, "started"):
-        send.started = time.monotonic()
-    elif time.monotonic() - send.started > 0.5:
-        send.started = time.monotonic()
-        send.send_signal(signal.SIGALRM)
-    return True

@@ -1,6 +1,7 @@
 """Runs something again and again with a program of it under tests/tools/killat,
 struck at another system call each time, and has what it left looked at."""
 
+import concurrent.futures
 import os
 import shutil
 import tempfile
@@ -27,29 +28,39 @@ def scratch_folder():
     return tempfile.mkdtemp(prefix="moat-strike.", dir=shm if os.access(shm, os.W_OK) else None)
 
 
-def each(prepare, act, look, *, fail=None, onward=False):
+def each(prepare, act, look, *, fail=None, onward=False, every=1, first=1):
     """Has `prepare(root)` fill a folder and `act(root, words)` run in it what is to
     be struck, with the words before its command: killed at its first call, in the
     next run at its second, until it ends unstruck. With `fail` calls that change
     or sync what is under root are counted instead, and fail with that errno; with
     `onward` all later ones do too. `look(root, outcome of act, struck)` yields what
-    is wrong. Returns the list of that, and how many runs there were."""
-    wrong, at = [], 0
+    is wrong. With `every` only each so manieth call is struck, from `first` on.
+    Returns the list of what is wrong, and how many runs there were."""
+    wrong, runs, ended = [], 0, False
     scratch = scratch_folder()
+
+    def run(at):
+        root, report = f"{scratch}/{at}", f"{scratch}/{at}.report"
+        os.mkdir(root)
+        prepare(root)
+        how = ["--fail", str(fail), "--under", root] if fail else []
+        place = f"{at}+" if onward else str(at)
+        outcome = act(root, [os.environ["KILLAT"], *how, place, report])
+        struck = Struck(at, fail, report)
+        found = [f"{struck}: {text}" for text in look(root, outcome, struck)]
+        shutil.rmtree(root)
+        return found, struck.ended
+
+    workers = os.cpu_count() or 1
     try:
-        while True:
-            at += 1
-            root, report = f"{scratch}/{at}", f"{scratch}/report"
-            os.mkdir(root)
-            prepare(root)
-            how = ["--fail", str(fail), "--under", root] if fail else []
-            place = f"{at}+" if onward else str(at)
-            outcome = act(root, [os.environ["KILLAT"], *how, place, report])
-            struck = Struck(at, fail, report)
-            wrong += [f"{struck}: {text}" for text in look(root, outcome, struck)]
-            shutil.rmtree(root)
-            if struck.ended:
-                return wrong, at
+        with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+            while not ended:
+                calls = range(first + runs * every, first + (runs + workers) * every, every)
+                for found, last in pool.map(run, calls):
+                    wrong += found
+                    ended = ended or last
+                    runs += 1
+        return wrong, runs
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

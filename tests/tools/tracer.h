@@ -62,12 +62,14 @@ class Tracer {
 
   // Runs the program until it and every descendant are gone. Returns its exit
   // code, 128 and the number where a signal ended it.
-  // SIGTERM is passed on to it.
+  // SIGTERM and SIGALRM are passed on to it.
   int run(char *const *argv) {
     const pid_t first = start(argv);
     static pid_t to_end = 0;
     to_end = first;
-    ::signal(SIGTERM, [](int) { ::kill(to_end, SIGTERM); });
+    for (const int passed : {SIGTERM, SIGALRM}) {
+      ::signal(passed, [](int number) { ::kill(to_end, number); });
+    }
     int code = 111;
     for (;;) {
       int status = 0;
