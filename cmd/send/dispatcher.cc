@@ -19,6 +19,7 @@ constexpr Milliseconds scan_period{60000};
 constexpr Milliseconds hour{3600000};
 constexpr Milliseconds aside_time{600000};
 constexpr Milliseconds trouble_rest{5000};
+constexpr unsigned most_failures = 3;  // of writing to the queue, in a row
 constexpr Milliseconds first_door_rest{1000};
 constexpr Milliseconds longest_door_rest{60000};
 
@@ -59,6 +60,9 @@ int Dispatcher::run() {
   sweep();
   for (;;) {
     const bool written = write_down();
+    // After a failed sync LMDB answers nothing more: only a new process helps.
+    // What it delivers again, local finds delivered.
+    if (unreadable_ || failures_ >= most_failures) return exit_temporary;
     if (stopping_) {
       const bool idle = local_.pool.busy() + remote_.pool.busy() == 0;
       if ((idle && written) || stop_at_.passed())
@@ -137,6 +141,7 @@ std::vector<QueueId> Dispatcher::due_messages() {
   if (!status) {
     log_.event("trouble", {{"reason", status.error().what}});
     no_work_until_ = Deadline::after(trouble_rest);
+    unreadable_ = status.error().cause == Cause::damaged;
   }
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());

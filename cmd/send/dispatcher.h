@@ -104,6 +104,8 @@ class Dispatcher {
   bool stopping_ = false;
   Deadline stop_at_ = Deadline::never();
   Deadline no_work_until_ = Deadline::at(0);
+  unsigned failures_ = 0;    // to write down, in a row, but for a full disk
+  bool unreadable_ = false;  // the queue as a whole
   Deadline next_scan_ = Deadline::at(0);
   Deadline next_hour_ = Deadline::at(0);
 };

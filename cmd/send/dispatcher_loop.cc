@@ -149,7 +149,12 @@ void Dispatcher::finish_route(const Job &job, const std::vector<Outcome> &outcom
 bool Dispatcher::write_down() {
   if (!no_work_until_.passed() && !ledger_.clean() && !stopping_) return false;
   const auto flushed = ledger_.flush();
-  if (flushed) return true;
+  if (flushed) {
+    failures_ = 0;
+    return true;
+  }
+  const Cause cause = flushed.error().cause;
+  if (cause != Cause::full && cause != Cause::busy) ++failures_;
   log_.event("trouble", {{"reason", flushed.error().what}});
   no_work_until_ = Deadline::after(write_rest);
   return false;

@@ -19,7 +19,7 @@ import strike
 
 def start_local(root, words=()):
     """Starts a server of deliveries; it listens, or is gone, when this returns."""
-    server = subprocess.Popen([*words, "moat-local", "--serve", "door"], cwd=root,
+    server = subprocess.Popen([*words, "moat-local", "--serve", f"{root}/door"], cwd=root,
                               env=gate.environment(), stderr=subprocess.DEVNULL)
     while not os.path.exists(f"{root}/door") and server.poll() is None:
         time.sleep(0.002)
@@ -39,7 +39,7 @@ def local(root, words):
         if servers[-1].poll() is not None:
             servers.append(start_local(root))
 
-    wrong = gate.drain(root, options=["--local", "door"], tend=tend)
+    wrong = gate.drain(root, options=["--local", f"{root}/door"], tend=tend)
     servers[-1].terminate()
     servers[-1].wait()
     return wrong
