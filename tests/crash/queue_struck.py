@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 
 import queue_files as queue
 import strike
@@ -23,8 +22,7 @@ def start_server(root, words=()):
     door = f"{root}/door"
     server = subprocess.Popen([*words, "moat-queue", "--serve", door],
                               stderr=subprocess.DEVNULL, env=queue.environment(root))
-    while not os.path.exists(door) and server.poll() is None:
-        time.sleep(0.002)
+    strike.await_door(door, server)
     return server
 
 
@@ -60,6 +58,10 @@ def serve(files, marks, root, words):
         codes[mark] = queue.inject(root, files, mark, "--via", door).wait()
         if codes[mark] == 0:
             break
+        try:
+            server.wait(0.5)  # it may be about to end
+        except subprocess.TimeoutExpired:
+            pass
     end_server(server)
     return codes
 

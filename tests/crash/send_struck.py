@@ -6,11 +6,9 @@ usage: send_struck.py SCRATCH send|local MARK,... killed|ERRNO|ERRNO+ [EVERY [FI
 With EVERY only each so manieth call is struck, beginning at the call FIRST.
 """
 
-import os
 import shutil
 import subprocess
 import sys
-import time
 
 import delivery_files as gate
 import queue_files as queue
@@ -21,8 +19,7 @@ def start_local(root, words=()):
     """Starts a server of deliveries; it listens, or is gone, when this returns."""
     server = subprocess.Popen([*words, "moat-local", "--serve", f"{root}/door"], cwd=root,
                               env=gate.environment(), stderr=subprocess.DEVNULL)
-    while not os.path.exists(f"{root}/door") and server.poll() is None:
-        time.sleep(0.002)
+    strike.await_door(f"{root}/door", server)
     return server
 
 

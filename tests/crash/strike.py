@@ -4,7 +4,9 @@ struck at another system call each time, and has what it left looked at."""
 import concurrent.futures
 import os
 import shutil
+import socket
 import tempfile
+import time
 
 EIO, ENOSPC = 5, 28
 
@@ -63,6 +65,16 @@ def each(prepare, act, look, *, fail=None, onward=False, every=1, first=1):
         return wrong, runs
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def await_door(path, server):
+    """Waits until somebody answers at a socket, or the server is gone. The name
+    alone says nothing: it may be a dead server's."""
+    while server.poll() is None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as caller:
+            if caller.connect_ex(path) == 0:
+                return
+        time.sleep(0.002)
 
 
 def show(title, outcome):

@@ -1,0 +1,57 @@
+#!/usr/bin/env bats
+# Not with the sanitizers: their own system calls would be counted too.
+# What moat-queue answered for is in the queue after SIGKILL at any system call,
+# after a disk error at any write or sync, and after a power loss at any moment.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+  tools=$BATS_TEST_DIRNAME/../build/release/tools
+  export RECORDER=$tools/recorder KILLAT=$tools/killat QUEUECAT=$tools/queuecat
+  export PYTHONDONTWRITEBYTECODE=1
+  "$KILLAT" 0 "$BATS_TEST_TMPDIR/report" true 2>/dev/null || skip "no ptrace here"
+}
+
+crash() { # NAME [ARG...]
+  local name=$1
+  shift
+  run -0 --separate-stderr python3 "$BATS_TEST_DIRNAME/crash/$name.py" "$BATS_TEST_TMPDIR" "$@"
+}
+
+@test "an injector: a power loss takes nothing, each sync is needed" {
+  crash queue_power direct
+}
+
+@test "the service: a power loss takes nothing that it answered, each sync is needed" {
+  crash queue_power serve
+}
+
+@test "a fresh gate: a power loss takes nothing of its queue, each sync is needed" {
+  crash queue_power init
+}
+
+@test "an injector, killed at each system call, queues it or does not" {
+  crash queue_struck direct small0 killed
+  crash queue_struck direct large0 killed
+}
+
+@test "a caller of the service, killed at each system call, queues it or does not" {
+  crash queue_struck via small0 killed
+  crash queue_struck via large0 killed
+}
+
+@test "the service, killed at each system call, has queued what it answered" {
+  crash queue_struck serve small0,large0,small1 killed
+}
+
+@test "an injector that a disk fails says so and leaves nothing behind" {
+  crash queue_struck direct large0 5
+  crash queue_struck direct large0 28
+  crash queue_struck direct large0 28+
+}
+
+@test "the service, failed by a disk, says so, leaves nothing and goes on" {
+  crash queue_struck serve small0,large0,small1 5
+  crash queue_struck serve small0,large0,small1 28
+  crash queue_struck serve small0,large0,small1 28+
+}
