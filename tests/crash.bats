@@ -19,7 +19,9 @@ setup() {
 crash() { # NAME [ARG...]
   local name=$1
   shift
-  run -0 --separate-stderr python3 "$BATS_TEST_DIRNAME/crash/$name.py" "$BATS_TEST_TMPDIR" "$@"
+  scratch=$(mktemp -d "$BATS_TEST_TMPDIR/XXXXXX")
+  run python3 "$BATS_TEST_DIRNAME/crash/$name.py" "$scratch" "$@"
+  [ "$status" = 0 ] || { echo "$output" && return 1; }
 }
 
 @test "the explorer finds each missing sync of a small maildrop" {

@@ -52,10 +52,9 @@ def look(marks, root, stuck, struck):
     for user, found in gate.boxes(root).items():
         if found != want[user]:
             yield f"{user} has {found}"
-    check = subprocess.run(["moat-queuectl", "check"], cwd=root, capture_output=True,
-                           env=gate.environment())
-    if check.returncode != 0:
-        yield f"check: {check.stderr.decode().strip()}"
+    check = queue.checked(root, gate.environment())
+    if check:
+        yield check
 
 
 def main():
