@@ -23,7 +23,7 @@ $quit"
   [ "$(cat "$got/1/envelope")" = 'Fa@b.example|Tuser@example.test||' ]
   run -0 cat "$got/1/message"
   [[ ${lines[0]} == "Received: from c.example (unknown [192.0.2.7]) by mx.example.test with ESMTP" ]]
-  [[ ${lines[1]} =~ ^"  id "[0-9a-f]{8}"; "[A-Z][a-z]{2},\ [0-9]{2}\ .*\ \+0000$ ]]
+  [[ ${lines[1]} =~ ^"  id "[0-9a-f]{12}"; "[A-Z][a-z]{2},\ [0-9]{2}\ .*\ \+0000$ ]]
   [ "$(tail -n +3 "$got/1/message")" = $'Subject: hello\n\n.dotted' ]
 }
 

@@ -5,7 +5,7 @@ bats_require_minimum_version 1.5.0
 load tcpd
 
 setup() {
-  unset MOAT_DIR MOAT_ME
+  unset MOAT_DIR MOAT_ME MOAT_TEST_DATA
   chmod 755 "$BATS_TEST_TMPDIR"
 }
 

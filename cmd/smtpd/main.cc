@@ -25,7 +25,7 @@ Prepared<SmtpdSettings> smtpd_prepare(const Argv &argv, const Environment &envir
 
 // For servers that give none.
 std::string new_session_id() {
-  std::array<char, 4> octets{};
+  std::array<char, 6> octets{};
   [[maybe_unused]] const auto size = ::getrandom(octets.data(), octets.size(), 0);
   return to_hex({octets.data(), octets.size()});
 }
@@ -35,7 +35,7 @@ std::string new_session_id() {
 void give_up_rights(const SmtpdSettings &settings, const Invocation &invocation) {
   const auto confinement = settings.confinement();
   if (!confinement) {
-    if (invocation.chain) return;
+    if (invocation.chain && invocation.chain->whole()) return;
     invocation.log.event("unconfined", {{"reason", "the queue is a program"}});
   } else if (!is_confined()) {
     const auto confined = confine(*confinement);

@@ -233,6 +233,9 @@ int run_spawner(Invocation &invocation, int control_fd, Argv chain) {
     if (const auto confined = confine(*needs); !confined) {
       invocation.log.event("unconfined", {{"reason", confined.error().what}});
     }
+  } else if (ready_chain.whole()) {
+    // Once for all clients: who execs must not pass a confinement on.
+    invocation.log.event("unconfined", {{"reason", "the chain runs other programs"}});
   }
   static constexpr char ready = static_cast<char>(wire::Kind::ready);
   if (::send(control.get(), &ready, 1, MSG_NOSIGNAL) != 1) return exit_temporary;
