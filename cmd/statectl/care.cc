@@ -66,13 +66,13 @@ std::string info_line(Invocation &invocation, const GateFile &file) {
 Status check_file(Invocation &invocation, const Places &places, const GateFile &file) {
   const auto store = open_gate_file(invocation, file);
   if (!store) return store.error();
-  const auto whole = (*store)->check();
+  auto whole = (*store)->check();
   if (!whole) return whole;
   const auto which = which_master(places, file.path);
   if (!which) return done;
   const auto master = Master::open(invocation, places, *which);
   if (!master) return master.error();
-  const auto decoded = check_records(**store);
+  auto decoded = check_records(**store);
   if (!decoded) return decoded;
   const auto published = master->is_published();
   if (!published) return published.error();
@@ -94,7 +94,7 @@ Status restore_file(Invocation &invocation, const GateFile &file,
     if (!mark) return mark.error();
     const std::optional<std::string> ours(*mark);
     auto status = writer.clear();
-    const auto read = (*copy)->read([&](Reader &reader) {
+    auto read = (*copy)->read([&](Reader &reader) {
       return reader.each("", [&](const Entry &entry) {
         if (status) status = writer.put(entry.key, entry.value);
         return bool{status};
@@ -111,7 +111,7 @@ Status restore_file(Invocation &invocation, const GateFile &file,
 Status check_copy(const Places &places, const GateFile &file, const std::string &path) {
   const auto copy = Store::open(path, published_store);
   if (!copy) return copy.error();
-  const auto whole = (*copy)->check();
+  auto whole = (*copy)->check();
   if (!whole || !which_master(places, file.path)) return whole;
   return check_records(**copy);
 }
@@ -157,7 +157,7 @@ Status back_up(Invocation &invocation, const Places &places, const std::string &
   for (const GateFile &file : gate_files(places)) {
     const auto store = open_gate_file(invocation, file);
     if (!store) return store.error();
-    const auto copied = (*store)->copy_to(folder + "/" + name_of(file.path));
+    auto copied = (*store)->copy_to(folder + "/" + name_of(file.path));
     if (!copied) return copied;
   }
   return done;
@@ -168,20 +168,19 @@ Status restore(Invocation &invocation, const Places &places, const std::string &
   for (const GateFile &file : gate_files(places)) {
     const std::string copy_path = folder + "/" + name_of(file.path);
     if (::access(copy_path.c_str(), F_OK) != 0) continue;
-    const auto whole = check_copy(places, file, copy_path);
+    auto whole = check_copy(places, file, copy_path);
     if (!whole) return whole;
     found.push_back(file);
   }
   if (found.empty()) return permanent_error(folder + ": no backup is there");
   for (const GateFile &file : found) {
-    const auto restored =
-        restore_file(invocation, file, folder + "/" + name_of(file.path));
+    auto restored = restore_file(invocation, file, folder + "/" + name_of(file.path));
     if (!restored) return restored;
     const auto which = which_master(places, file.path);
     if (!which) continue;
     const auto master = Master::open(invocation, places, *which);
     if (!master) return master.error();
-    const auto published = master->publish();
+    auto published = master->publish();
     if (!published) return published;
   }
   return done;

@@ -59,7 +59,7 @@ Status make_parents(const std::string &path) {
 // A folder that is there keeps its mode in a gate of one user's own: it may be
 // his home.
 Status make_folder(const Folder &folder, const Owners &owners) {
-  const auto parents = make_parents(folder.path);
+  auto parents = make_parents(folder.path);
   if (!parents) return parents;
   const bool fresh = ::mkdir(folder.path.c_str(), 0700) == 0;
   if (!fresh && errno != EEXIST) return system_error(folder.path);
@@ -100,7 +100,7 @@ Status publish(Invocation &invocation, const Places &places, Master::Which which
   if (!master) return master.error();
   const auto published = master->is_published();
   if (published && *published) return done;
-  const auto written = master->publish();
+  auto written = master->publish();
   if (!written || !owners.by_role()) return written;
   const std::string path = public_path(places, which);
   if (::chown(path.c_str(), owners.uid(owner), owners.gid(owner)) != 0) {
@@ -159,25 +159,23 @@ std::vector<GateFile> gate_files(const Places &places) {
 
 Status make_gate(Invocation &invocation, const Places &places, const Owners &owners) {
   for (const Folder &folder : gate_folders(places)) {
-    const auto made = make_folder(folder, owners);
+    auto made = make_folder(folder, owners);
     if (!made) return made;
   }
   for (const GateFile &file : gate_files(places)) {
-    const auto made = Store::create(file.path, file.mode, owners.uid(file.owner),
-                                    owners.gid(file.group));
+    auto made = Store::create(file.path, file.mode, owners.uid(file.owner),
+                              owners.gid(file.group));
     if (!made) return made;
   }
-  const auto parents = make_parents(places.spool);
+  auto parents = make_parents(places.spool);
   if (!parents) return parents;
   QueueSettings queue;
   queue.folder = places.spool;
-  const auto made = QueueStore::create(queue, owners.uid("moatq"), owners.gid("moatq"));
+  auto made = QueueStore::create(queue, owners.uid("moatq"), owners.gid("moatq"));
   if (!made) return made;
-  const auto control =
-      publish(invocation, places, Master::Which::control, owners, "root");
+  auto control = publish(invocation, places, Master::Which::control, owners, "root");
   if (!control) return control;
-  const auto relay =
-      publish(invocation, places, Master::Which::relay, owners, "moatrelay");
+  auto relay = publish(invocation, places, Master::Which::relay, owners, "moatrelay");
   if (!relay) return relay;
   std::vector<std::string> paths{places.spool};
   for (const Folder &folder : gate_folders(places)) paths.push_back(folder.path);

@@ -85,10 +85,16 @@ void Keeper::prune_master(Master::Which which) {
   const std::string path = master_path(places_, which);
   if (!may_write(path)) return;
   const auto master = Master::open(invocation_, places_, which);
-  if (!master) return complain(path, master.error());
+  if (!master) {
+    complain(path, master.error());
+    return;
+  }
   const std::int64_t now = invocation_.clock.wall_seconds();
   const auto ended = master->count_ended(now);
-  if (!ended) return complain(path, ended.error());
+  if (!ended) {
+    complain(path, ended.error());
+    return;
+  }
   if (*ended > 0) {
     unsigned pruned = 0;
     const auto changed = master->change([&](Writer &writer) -> Status {
@@ -97,15 +103,24 @@ void Keeper::prune_master(Master::Which which) {
       pruned = *removed;
       return done;
     });
-    if (!changed) return complain(path, changed.error());
+    if (!changed) {
+      complain(path, changed.error());
+      return;
+    }
     invocation_.log.event("pruned", {{"file", path}, {"networks", pruned}});
     return;
   }
   const auto published = master->is_published();
-  if (!published) return complain(path, published.error());
+  if (!published) {
+    complain(path, published.error());
+    return;
+  }
   if (*published) return;
   const auto written = master->publish();
-  if (!written) return complain(path, written.error());
+  if (!written) {
+    complain(path, written.error());
+    return;
+  }
   invocation_.log.event("published", {{"file", path}});
 }
 
@@ -134,7 +149,7 @@ Status keep_state(Invocation &invocation, const Places &places,
                   const KeepSettings &settings) {
   SignalReader signals({SIGTERM, SIGINT});
   Keeper keeper(invocation, places, settings);
-  const auto started = keeper.start();
+  auto started = keeper.start();
   if (!started) return started;
   invocation.log.event("serving");
   keeper.prune();

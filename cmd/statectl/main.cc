@@ -74,11 +74,11 @@ Result<int> obey(const Settings &settings, Invocation &invocation) {
   const std::string &word = settings.words[0];
   if (word == "info") return show_info(invocation, places);
   if (word == "check") return check_stores(invocation, places);
-  const Status status = word == "init"   ? init(settings, invocation)
-                        : word == "keep" ? keep_state(invocation, places, settings.keep)
-                        : word == "backup"
-                            ? back_up(invocation, places, settings.words[1])
-                            : restore(invocation, places, settings.words[1]);
+  Status status = done;
+  if (word == "init") status = init(settings, invocation);
+  if (word == "keep") status = keep_state(invocation, places, settings.keep);
+  if (word == "backup") status = back_up(invocation, places, settings.words[1]);
+  if (word == "restore") status = restore(invocation, places, settings.words[1]);
   if (!status) return status.error();
   return int{exit_ok};
 }

@@ -29,6 +29,28 @@ std::optional<EntryKind> kind_of(std::string_view word) {
 
 bool is_noun(std::string_view word) { return word == "domain" || kind_of(word); }
 
+// A target in a domain of ours that nobody has would bounce every message.
+Status check_targets(Reader &reader, const DirectoryEntry &entry) {
+  if (entry.kind != EntryKind::alias) return done;
+  for (const std::string &target : entry.targets) {
+    const auto address = parse_address(target);
+    if (!address || address->text() == entry.address) continue;
+    const auto home = get_domain(reader, address->domain);
+    if (!home) return home.error();
+    if (!*home || (*home)->recipients != Recipients::known) continue;
+    if (!(*home)->catch_all.empty() || address->local == "postmaster") continue;
+    auto found = get_entry(reader, address->text());
+    const auto plus = address->local.find('+');
+    if (found && !*found && plus != std::string::npos && plus > 0) {
+      found = get_entry(reader,
+                        Address{address->local.substr(0, plus), address->domain}.text());
+    }
+    if (!found) return found.error();
+    if (!*found) return permanent_error("no such recipient: " + target);
+  }
+  return done;
+}
+
 // One call at work.
 class Work {
  public:
@@ -52,7 +74,6 @@ class Work {
   Status set_domain();
   Result<std::string> named_domain() const;
   Result<std::string> named_address() const;
-  Status check_targets(Reader &reader, const DirectoryEntry &entry) const;
 
   const Call &call_;
   const std::vector<std::string> &words_;
@@ -95,10 +116,10 @@ DirectoryEntry postmaster_of(const Domain &domain) {
 Status Work::add_new_domain() {
   auto domain = new_domain(words_[2], places_);
   if (!domain) return domain.error();
-  const auto applied = apply(call_.wish, places_, *domain);
+  auto applied = apply(call_.wish, places_, *domain);
   if (!applied) return applied;
   if (domain->route.empty()) {
-    const auto made = make_maildir(places_, postmaster_of(*domain));
+    auto made = make_maildir(places_, postmaster_of(*domain));
     if (!made) return made;
   }
   return master_.change([&](Writer &writer) { return add_domain(writer, *domain); });
@@ -111,7 +132,7 @@ Status Work::set_domain() {
     auto domain = get_domain(writer, *name);
     if (!domain) return domain.error();
     if (!*domain) return permanent_error("no such domain: " + *name);
-    const auto applied = apply(call_.wish, places_, **domain);
+    auto applied = apply(call_.wish, places_, **domain);
     if (!applied) return applied;
     return replace_domain(writer, **domain);
   });
@@ -145,28 +166,6 @@ Result<int> Work::domain() {
     return done;
   });
   return read ? print(text) : Result<int>(read.error());
-}
-
-// A target in a domain of ours that nobody has would bounce every message.
-Status Work::check_targets(Reader &reader, const DirectoryEntry &entry) const {
-  if (entry.kind != EntryKind::alias) return done;
-  for (const std::string &target : entry.targets) {
-    const auto address = parse_address(target);
-    if (!address || address->text() == entry.address) continue;
-    const auto home = get_domain(reader, address->domain);
-    if (!home) return home.error();
-    if (!*home || (*home)->recipients != Recipients::known) continue;
-    if (!(*home)->catch_all.empty() || address->local == "postmaster") continue;
-    auto found = get_entry(reader, address->text());
-    const auto plus = address->local.find('+');
-    if (found && !*found && plus != std::string::npos && plus > 0) {
-      found = get_entry(reader,
-                        Address{address->local.substr(0, plus), address->domain}.text());
-    }
-    if (!found) return found.error();
-    if (!*found) return permanent_error("no such recipient: " + target);
-  }
-  return done;
 }
 
 Status Work::add_new_entry(EntryKind kind) {
@@ -227,7 +226,7 @@ Status Work::set_entry(EntryKind kind) {
 Status Work::remove_named_entry(EntryKind kind) {
   const auto address = named_address();
   if (!address) return address.error();
-  const auto removed = master_.change(
+  auto removed = master_.change(
       [&](Writer &writer) { return remove_entry(writer, kind, *address); });
   if (!removed || kind != EntryKind::account) return removed;
   return remove_password(invocation_, places_, *address);
@@ -331,28 +330,28 @@ Result<int> passwd(const Call &call, Invocation &invocation) {
   return exit_for(set_password(invocation, places, account.address, *hash));
 }
 
+std::string misuse_of_verb(const std::vector<std::string> &words) {
+  if (words.size() < 2 ||
+      std::find(verbs.begin(), verbs.end(), words[1]) == verbs.end()) {
+    return words[0] + " takes add, set, show, list or remove";
+  }
+  const std::string call = words[0] + " " + words[1] + " takes ";
+  if (words[1] == "list") return words.size() <= 3 ? "" : call + "a domain at most";
+  if (words[0] == "alias" && (words[1] == "add" || words[1] == "set")) {
+    return words.size() >= 3 ? "" : call + "an address and targets";
+  }
+  if (words.size() == 3) return "";
+  return call + (words[0] == "domain" ? "one domain" : "one address");
+}
+
 }  // namespace
 
 std::string misuse_of(const Call &call) {
   const auto &words = call.words;
-  if (words.empty())
+  if (words.empty()) {
     return "takes domain, user, alias, list, check, passwd, export or import";
-  if (is_noun(words[0])) {
-    if (words.size() < 2 ||
-        std::find(verbs.begin(), verbs.end(), words[1]) == verbs.end()) {
-      return words[0] + " takes add, set, show, list or remove";
-    }
-    const bool list = words[1] == "list";
-    const bool targets = words[0] == "alias" && (words[1] == "add" || words[1] == "set");
-    if (list ? words.size() > 3 : words.size() < 3 || (words.size() > 3 && !targets)) {
-      return words[0] + " " + words[1] + " takes " +
-             (list                   ? "a domain at most"
-              : targets              ? "an address and targets"
-              : words[0] == "domain" ? "one domain"
-                                     : "one address");
-    }
-    return "";
   }
+  if (is_noun(words[0])) return misuse_of_verb(words);
   if (words[0] == "check" || words[0] == "passwd") {
     return words.size() == 2 ? "" : words[0] + " takes one address";
   }

@@ -72,7 +72,7 @@ Status remove_domain(Writer &writer, std::string_view name) {
   if (!there) return there.error();
   if (!*there) return absent(name);
   bool used = false;
-  const auto walked = each_entry(writer, [&](const DirectoryEntry &entry) {
+  auto walked = each_entry(writer, [&](const DirectoryEntry &entry) {
     used = domain_of(entry.address) == name;
     return !used;
   });
@@ -96,7 +96,7 @@ Status remove_entry(Writer &writer, EntryKind kind, std::string_view address) {
 
 Status each_domain(Reader &reader, const std::function<bool(const Domain &)> &call) {
   Status status = done;
-  const auto walked = reader.each(domain_prefix, [&](const Entry &found) {
+  auto walked = reader.each(domain_prefix, [&](const Entry &found) {
     const auto domain = decode_domain(found.key, found.value);
     if (!domain) status = domain.error();
     return domain && call(*domain);
@@ -107,7 +107,7 @@ Status each_domain(Reader &reader, const std::function<bool(const Domain &)> &ca
 Status each_entry(Reader &reader,
                   const std::function<bool(const DirectoryEntry &)> &call) {
   Status status = done;
-  const auto walked = reader.each(entry_prefix, [&](const Entry &found) {
+  auto walked = reader.each(entry_prefix, [&](const Entry &found) {
     const auto entry = decode_entry(found.key, found.value);
     if (!entry) status = entry.error();
     return entry && call(*entry);
@@ -126,7 +126,7 @@ Status settle_default_domain(Writer &writer) {
     if (*there) return done;
   }
   std::string first;
-  const auto walked = each_domain(writer, [&](const Domain &domain) {
+  auto walked = each_domain(writer, [&](const Domain &domain) {
     first = domain.name;
     return false;
   });

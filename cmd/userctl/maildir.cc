@@ -44,6 +44,7 @@ Status make_maildir(const Places &places, const DirectoryEntry &account) {
   const Owner owner = account.owned ? Owner{account.uid, account.gid} : mail_owner;
 
   Fd folder(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder) return system_error("/");
   std::string_view rest = account.maildir;
   take_until(rest, '/');
   while (!rest.empty()) {

@@ -139,7 +139,7 @@ Result<ImportText> read_import(int fd, const Places &places) {
 // Which domain a bare <postmaster> means stays the same if it still is one.
 Status put_all(Writer &writer, const ImportText &text) {
   std::vector<std::pair<std::string, std::string>> kept;
-  const auto walked = writer.each("", [&](const Entry &entry) {
+  auto walked = writer.each("", [&](const Entry &entry) {
     if (!entry.key.starts_with(domain_prefix) && !entry.key.starts_with(entry_prefix)) {
       kept.emplace_back(entry.key, entry.value);
     }
@@ -169,14 +169,14 @@ Status make_maildirs(const ImportText &text, const Places &places) {
   for (const DirectoryEntry &entry : text.entries) {
     progress.at(++count);
     if (entry.kind != EntryKind::account) continue;
-    const auto made = make_maildir(places, entry);
+    auto made = make_maildir(places, entry);
     if (!made) return made;
   }
   for (const Domain &domain : text.domains) {
     if (!domain.route.empty()) continue;
     DirectoryEntry postmaster;
     postmaster.maildir = domain.postmaster;
-    const auto made = make_maildir(places, postmaster);
+    auto made = make_maildir(places, postmaster);
     if (!made) return made;
   }
   return done;
@@ -196,7 +196,7 @@ Status parse_import_line(std::string_view line, const Places &places, ImportText
       plain.push_back((*words)[i]);
       continue;
     }
-    const auto read = read_option(*words, i, wish);
+    auto read = read_option(*words, i, wish);
     if (!read) return read;
   }
   if (plain.size() < 2) return permanent_error("takes a word and a name");
@@ -208,7 +208,7 @@ Status parse_import_line(std::string_view line, const Places &places, ImportText
   if (plain.size() > 2) return permanent_error("one domain a line");
   auto domain = new_domain(plain[1], places);
   if (!domain) return domain.error();
-  const auto applied = apply(wish, places, *domain);
+  auto applied = apply(wish, places, *domain);
   if (!applied) return applied;
   text.domains.push_back(std::move(*domain));
   return done;
@@ -227,8 +227,8 @@ Status export_all(const Master &master, const Places &places) {
   // Into memory first: no view of the store is held while a reader of the
   // output takes his time.
   std::vector<std::string> lines;
-  const auto read = master.read([&](Reader &reader) -> Status {
-    const auto domains = each_domain(reader, [&](const Domain &domain) {
+  auto read = master.read([&](Reader &reader) -> Status {
+    auto domains = each_domain(reader, [&](const Domain &domain) {
       lines.push_back(export_line(domain, places));
       return true;
     });
@@ -263,11 +263,10 @@ Status import_all(const Call &call, const Master &master, const Places &places,
     return done;
   }
   if (call.maildirs) {
-    const auto made = make_maildirs(*text, places);
+    auto made = make_maildirs(*text, places);
     if (!made) return made;
   }
-  const auto changed =
-      master.change([&](Writer &writer) { return put_all(writer, *text); });
+  auto changed = master.change([&](Writer &writer) { return put_all(writer, *text); });
   if (!changed) return changed;
   invocation.log.event("imported", {{"domains", domains}, {"entries", entries}});
   return done;

@@ -181,7 +181,7 @@ Status apply(const Wish &wish, const Places &places, DirectoryEntry &entry) {
   }
   if (wish.trap) entry.trap = *wish.trap;
   if (wish.greylist) entry.greylist = *wish.greylist;
-  const auto members = set_members(entry, wish.members);
+  auto members = set_members(entry, wish.members);
   if (!members) return members;
   if (entry.kind == EntryKind::list && entry.targets.empty()) {
     return permanent_error("a list needs --members FILE");

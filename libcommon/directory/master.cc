@@ -49,7 +49,7 @@ Status Master::read(const std::function<Status(Reader &)> &body) const {
 }
 
 Status Master::change(const std::function<Status(Writer &)> &body) const {
-  const auto changed = store_->update(Deadline::after(patience), body);
+  auto changed = store_->update(Deadline::after(patience), body);
   if (!changed) return changed;
   const auto published = publish();
   if (published) return done;
@@ -65,7 +65,7 @@ Status Master::publish() const {
 
 Status check_records(Store &master) {
   Status status = done;
-  const auto walked = master.read([&](Reader &reader) {
+  auto walked = master.read([&](Reader &reader) {
     return reader.each("", [&](const Entry &entry) {
       status = check_record(entry);
       return bool{status};
@@ -99,11 +99,11 @@ Result<bool> Master::is_published() const {
   bool same = true;
   std::uint64_t published = 0;
   const auto read = (*copy)->read([&](Reader &seen) -> Status {
-    const auto sealed = check_seal(seen, seal_);
+    auto sealed = check_seal(seen, seal_);
     if (!sealed) return sealed;
     return store_->read([&](Reader &master) -> Status {
       std::uint64_t entries = 0;
-      const auto walked = master.each("", [&](const Entry &entry) {
+      auto walked = master.each("", [&](const Entry &entry) {
         ++entries;
         const auto found = find_published(seen, entry.key);
         same = found && *found == entry.value;

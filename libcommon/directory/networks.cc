@@ -43,7 +43,7 @@ Status put_network(Writer &writer, const RelayNetwork &network) {
   auto lengths = decode_lengths(*record);
   if (!lengths) return lengths.error();
   lengths->set(network.network.mapped_length());
-  const auto put = put_lengths(writer, *lengths);
+  auto put = put_lengths(writer, *lengths);
   if (!put) return put;
   return writer.put(network_key(network.network), encode(network));
 }
@@ -55,7 +55,7 @@ Result<bool> remove_network(Writer &writer, const IpNetwork &network) {
 Status each_network(Reader &reader,
                     const std::function<bool(const RelayNetwork &)> &call) {
   Status status = done;
-  const auto walked = reader.each(network_prefix, [&](const Entry &entry) {
+  auto walked = reader.each(network_prefix, [&](const Entry &entry) {
     const auto network = decode_network(entry.key, entry.value);
     if (!network) status = network.error();
     return network && call(*network);

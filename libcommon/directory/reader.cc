@@ -37,7 +37,7 @@ class PublishedFile {
   }
 
   Status read(const std::function<Status(Reader &)> &body) const {
-    const auto status = store_->read(body);
+    auto status = store_->read(body);
     if (!status) return named(status.error());
     return status;
   }

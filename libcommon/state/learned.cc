@@ -73,12 +73,12 @@ Result<Trust> look_at(const std::string &path, const std::string &boot) {
 Status mark_ours(const std::string &path, const std::string &boot) {
   LmdbFile file;
   const FaultGuard guard;
-  const auto opened = file.open(path, MDB_NOLOCK);
+  auto opened = file.open(path, MDB_NOLOCK);
   if (!opened) return opened;
   const auto txn = file.begin(0);
   if (!txn) return txn.error();
   Transaction transaction(file, *txn);
-  const auto put = transaction.put(boot_mark_key, encode_mark({boot, 0}));
+  auto put = transaction.put(boot_mark_key, encode_mark({boot, 0}));
   if (!put) return put;
   return transaction.commit();
 }
@@ -143,13 +143,13 @@ Result<Recovery> recover_learned(const std::string &path, Deadline deadline) {
 }
 
 Status take_snapshot(Store &store) {
-  const auto synced = store.sync();
+  auto synced = store.sync();
   if (!synced) return synced;
   return store.copy_to(snapshot_of(store.path()));
 }
 
 Status mark_clean(Store &store, Deadline deadline) {
-  const auto synced = store.sync();
+  auto synced = store.sync();
   if (!synced) return synced;
   store.set_synced(true);
   return store.update(deadline, [](Writer &writer) -> Status {

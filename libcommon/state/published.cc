@@ -27,7 +27,7 @@ class Builder {
   explicit Builder(LmdbFile &file) : file_(&file) {}
 
   Status add(std::string_view key, std::string_view value) {
-    const auto put = flush(key);
+    auto put = flush(key);
     if (!put) return put;
     key_ = key;
     value_ = value;
@@ -35,7 +35,7 @@ class Builder {
   }
 
   Status finish() {
-    const auto put = flush("");
+    auto put = flush("");
     if (!put || !transaction_) return put;
     return transaction_->commit();
   }
@@ -51,10 +51,10 @@ class Builder {
     RecordWriter record;
     record.text(next);
     record.text(value_);
-    const auto put = transaction_->append(key_, record.seal(key_, format));
+    auto put = transaction_->append(key_, record.seal(key_, format));
     if (!put) return put;
     if (++count_ % batch != 0) return done;
-    const auto committed = transaction_->commit();
+    auto committed = transaction_->commit();
     transaction_.reset();
     return committed;
   }
@@ -74,14 +74,14 @@ Status build(Store &master, const std::string &path, std::string_view seal) {
   // Nobody sees the file before it is whole, so it needs no lock and, until
   // the end, no sync. Each entry grows by its neighbour's key and a sum: by less
   // than it is.
-  const auto opened = file.open(path, MDB_NOLOCK | MDB_NOSYNC, info->size * 3 + room);
+  auto opened = file.open(path, MDB_NOLOCK | MDB_NOSYNC, info->size * 3 + room);
   if (!opened) return opened;
   Builder builder(file);
   RecordWriter head;
   head.text(seal);
   auto status = builder.add(head_key, head.seal(head_key, format));
-  const auto read = master.read([&](Reader &reader) -> Status {
-    const auto walked = reader.each("", [&](const Entry &entry) {
+  auto read = master.read([&](Reader &reader) -> Status {
+    auto walked = reader.each("", [&](const Entry &entry) {
       if (status) status = builder.add(entry.key, entry.value);
       return bool{status};
     });
@@ -179,7 +179,7 @@ Status each_published(Reader &published, std::string_view prefix,
   Status status = done;
   std::string expected;
   bool stopped = false;
-  const auto walked = published.each(prefix, [&](const Entry &entry) {
+  auto walked = published.each(prefix, [&](const Entry &entry) {
     const auto link = open_link(entry.key, entry.value);
     if (!link) {
       status = link.error();

@@ -73,20 +73,20 @@ class InUse {
 Status Store::Impl::open() {
   unsigned flags = 0;
   if (mode.published) {
-    const auto whole = check_store_file(path);
+    auto whole = check_store_file(path);
     if (!whole) return whole;
     flags = MDB_RDONLY | MDB_NOLOCK | MDB_NORDAHEAD;
   } else {
-    const auto fit = check_store_files(path);
+    auto fit = check_store_files(path);
     if (!fit) return fit;
     if (!mode.synced) flags = MDB_NOSYNC;
   }
   const FaultGuard guard;
   // Nobody adds to a published file: the map need not be larger than it is.
-  const auto opened = file.open(path, flags, mode.published ? smallest_map : 0);
+  auto opened = file.open(path, flags, mode.published ? smallest_map : 0);
   if (!opened) return opened;
   if (!mode.published) {
-    const auto fit = confirm_store_files(path);
+    auto fit = confirm_store_files(path);
     if (!fit) return fit;
     int dead = 0;
     guarded([&] { return ::mdb_reader_check(file.env(), &dead); });
@@ -209,7 +209,7 @@ Status Store::update(Deadline deadline, const std::function<Status(Writer &)> &b
     const auto fitted = impl_->attempt(body);
     if (!fitted) return fitted.error();
     if (*fitted) return done;
-    const auto grown = impl_->grow();
+    auto grown = impl_->grow();
     if (!grown) return grown;
   }
 }

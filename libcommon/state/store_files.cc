@@ -120,7 +120,7 @@ Status make_store_file(const std::string &path) {
   ::unlink(fresh.c_str());
   {
     LmdbFile file;
-    const auto opened = file.open(fresh, MDB_NOLOCK, first_map_size);
+    auto opened = file.open(fresh, MDB_NOLOCK, first_map_size);
     if (!opened) return opened;
   }
   const Fd file(::open(fresh.c_str(), O_RDONLY | O_CLOEXEC));
@@ -156,7 +156,7 @@ Status check_store_file(const std::string &path) {
 }
 
 Status check_store_files(const std::string &path) {
-  const auto whole = check_store_file(path);
+  auto whole = check_store_file(path);
   if (!whole) return whole;
   if (::access(lock_file_of(path).c_str(), F_OK) != 0) return missing(lock_file_of(path));
   struct statfs system{};
@@ -182,13 +182,13 @@ Status Store::create(const std::string &path, mode_t mode, uid_t uid, gid_t gid)
   struct stat status{};
   if (::lstat(path.c_str(), &status) != 0) {
     if (errno != ENOENT) return system_error(path);
-    const auto made = make_store_file(path);
+    auto made = make_store_file(path);
     if (!made) return made;
   } else if (!S_ISREG(status.st_mode)) {
     return permanent_error(path + ": not a file");
   }
   for (const std::string &each : {path, lock_file_of(path), writer_file_of(path)}) {
-    const auto fit = set_owner(each, mode, uid, gid);
+    auto fit = set_owner(each, mode, uid, gid);
     if (!fit) return fit;
   }
   return sync_folder(folder_of(path));
