@@ -46,6 +46,10 @@ crash() { # NAME [ARG...]
   crash send_struck local small0,large0 5
 }
 
+@test "userctl: a power loss takes no user who was added, nor his first mail" {
+  crash userctl
+}
+
 @test "send: a power loss takes no mail and no record, each sync is needed" {
   crash send_power
 }

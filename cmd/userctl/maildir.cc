@@ -35,9 +35,16 @@ Result<Fd> enter(const Fd &parent, const std::string &name, mode_t mode,
   return fd;
 }
 
+// Syncs what a folder holds, also what somebody made and did not come to sync.
+// A file system of which no folder can be synced (EINVAL) is left in peace.
+Status sync_names(const Fd &folder, const std::string &path) {
+  if (::fsync(folder.get()) != 0 && errno != EINVAL) return system_error("fsync " + path);
+  return done;
+}
+
 }  // namespace
 
-Status make_maildir(const Places &places, const DirectoryEntry &account) {
+Status make_maildir(const Places &places, const DirectoryEntry &account, bool sync) {
   struct stat mail{};
   Owner mail_owner{::geteuid(), ::getegid()};
   if (::stat(places.mail.c_str(), &mail) == 0) mail_owner = {mail.st_uid, mail.st_gid};
@@ -54,12 +61,20 @@ Status make_maildir(const Places &places, const DirectoryEntry &account) {
     auto inner = enter(folder, name, last ? 0700 : 0755, last ? owner : mail_owner,
                        account.maildir);
     if (!inner) return inner.error();
+    const auto synced = sync ? sync_names(folder, account.maildir) : Status(done);
+    if (!synced) return synced;
     folder = std::move(*inner);
   }
-  for (const char *name : {"cur", "new", "tmp"}) {
+  for (const char *name : {"tmp", "new", "cur"}) {
     const auto made = enter(folder, name, 0700, owner, account.maildir);
     if (!made) return made.error();
   }
+  return sync ? sync_names(folder, account.maildir) : Status(done);
+}
+
+Status sync_maildirs(const Places &places) {
+  const Fd mail(::open(places.mail.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!mail || ::syncfs(mail.get()) != 0) return system_error("sync " + places.mail);
   return done;
 }
 

@@ -163,23 +163,27 @@ Status put_all(Writer &writer, const ImportText &text) {
   return status ? settle_default_domain(writer) : status;
 }
 
+// A million syncs would take an hour; one of the whole file system takes seconds.
 Status make_maildirs(const ImportText &text, const Places &places) {
+  const auto make = [&](const DirectoryEntry &entry) {
+    return make_maildir(places, entry, !entry.maildir.starts_with(places.mail + "/"));
+  };
   Progress progress("making Maildirs", text.entries.size());
   std::uint64_t count = 0;
   for (const DirectoryEntry &entry : text.entries) {
     progress.at(++count);
     if (entry.kind != EntryKind::account) continue;
-    auto made = make_maildir(places, entry);
+    auto made = make(entry);
     if (!made) return made;
   }
   for (const Domain &domain : text.domains) {
     if (!domain.route.empty()) continue;
     DirectoryEntry postmaster;
     postmaster.maildir = domain.postmaster;
-    auto made = make_maildir(places, postmaster);
+    auto made = make(postmaster);
     if (!made) return made;
   }
-  return done;
+  return sync_maildirs(places);
 }
 
 }  // namespace
