@@ -210,6 +210,12 @@ class QueueStore {
 
   Result<QueueStats> stats() const;
 
+  // Reads everything: pages, records, octets, and whether they fit together.
+  // Calls with each fault, one line, and returns how many there are. Damage that
+  // makes the rest unreadable is an error, Cause::damaged.
+  Result<std::uint64_t> check(
+      const std::function<void(const std::string &)> &finding) const;
+
   // Removes files under mess/ that no record names and that nobody has touched
   // for 36 hours: leftovers of injections that were killed. Returns how many.
   // To be called at start and every hour, by send.
