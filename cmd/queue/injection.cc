@@ -1,5 +1,6 @@
 #include "cmd/queue/injection.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,17 +24,25 @@ int read_failure_code(const Error &error) {
   return error.what == "timed out" ? queue_timeout : queue_read_error;
 }
 
+// Who waits for a descriptor that can only be written waits for ever.
+bool is_readable(int fd) {
+  const int flags = ::fcntl(fd, F_GETFL);
+  return flags >= 0 && (flags & O_PATH) == 0 && (flags & O_ACCMODE) != O_WRONLY;
+}
+
 // Whether descriptor 0 is a file that can be used as it is: regular, and read
 // from its start.
 std::optional<Message> message_in_file() {
   struct stat info{};
   if (::fstat(STDIN_FILENO, &info) != 0 || !S_ISREG(info.st_mode)) return std::nullopt;
+  if (!is_readable(STDIN_FILENO)) return std::nullopt;
   if (::lseek(STDIN_FILENO, 0, SEEK_CUR) != 0) return std::nullopt;
   return Message{{}, STDIN_FILENO, static_cast<std::uint64_t>(info.st_size)};
 }
 
 // Reads descriptor 0 to its end. Returns 0 or the exit code.
 int read_message(SpooledMessage &spool, std::uint64_t max_size, Deadline deadline) {
+  if (!is_readable(STDIN_FILENO)) return queue_read_error;
   std::array<char, piece_size> piece;
   for (;;) {
     const auto count = read_some(STDIN_FILENO, piece.data(), piece.size(), deadline);
@@ -46,13 +55,11 @@ int read_message(SpooledMessage &spool, std::uint64_t max_size, Deadline deadlin
 
 // Reads descriptor 1 up to the envelope's end, no further.
 int read_envelope(EnvelopeReader &reader, Deadline deadline) {
+  if (!is_readable(STDOUT_FILENO)) return queue_bad_envelope;
   std::array<char, piece_size> piece;
   for (;;) {
     const auto count = read_some(STDOUT_FILENO, piece.data(), piece.size(), deadline);
-    if (!count) {
-      // A descriptor that is not there, or cannot be read, is no envelope.
-      return deadline.passed() ? queue_timeout : queue_bad_envelope;
-    }
+    if (!count) return read_failure_code(count.error());
     if (*count == 0) return reader.code();
     if (reader.take({piece.data(), *count}) != EnvelopeReader::State::more) {
       return reader.code();

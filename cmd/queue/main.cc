@@ -32,6 +32,8 @@ void declare(Options &options, QueueOptions &settings) {
                "largest queue.mdb");
   options.size("inline", "SIZE", settings.queue.inline_size, 0, 1U << 24U,
                "larger messages get a file of their own");
+  options.duration("write-wait", "TIME", settings.queue.write_wait, Milliseconds(0),
+                   Milliseconds(3'600'000), "how long to wait for other writers");
   options.number("max-callers", "N", settings.max_callers, 1, 100'000,
                  "most callers that have sent nothing yet");
   options.duration("request-timeout", "TIME", settings.request_timeout, Milliseconds(1),

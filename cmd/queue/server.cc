@@ -206,6 +206,12 @@ Next serve_queue(const QueueOptions &options, Invocation &invocation) {
     if (!made) return fail(invocation, made.error());
     backend = std::move(*made);
   } else {
+    // A mistake in the chain is found now, not with the first message.
+    auto chain = PreparedChain::make(options.next, invocation.env);
+    if (const auto *stop = std::get_if<Stop>(&chain)) {
+      invocation.log.fatal(stop->text);
+      return Next::exit(stop->code == exit_ok ? exit_permanent : stop->code);
+    }
     backend = make_filter_backend(options, invocation, *loop);
   }
   auto listener = listen_at_door(options.serve);

@@ -23,7 +23,7 @@ Prepared<QueuectlOptions> queuectl_prepare(const Argv &argv,
   options.interleave();
   options.size("max-queue", "SIZE", settings.queue.map_size, std::uint64_t{1} << 20U,
                std::uint64_t{1} << 40U, "largest queue.mdb");
-  options.duration("wait", "TIME", settings.queue.write_wait, Milliseconds(0),
+  options.duration("write-wait", "TIME", settings.queue.write_wait, Milliseconds(0),
                    Milliseconds(3'600'000), "how long to wait for other writers");
   if (auto stop = options.parse(argv, environment, settings.common, settings.words)) {
     return std::move(*stop);

@@ -1,5 +1,6 @@
 // The main of every program, and of the fused one that holds them all.
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <new>
@@ -30,6 +31,14 @@ Argv words_of(int argc, char **argv) {
   return words;
 }
 
+// A file opened where 0, 1 or 2 should be would be taken for the connection or
+// the log. One that can only be written is still no message and no envelope.
+void fill_standard_descriptors() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    if (::fcntl(fd, F_GETFD) < 0) ::open("/dev/null", O_WRONLY);
+  }
+}
+
 int list_programs(const std::string &called) {
   std::string text = std::string("moat ") + version + "\n";
   for (const Program *program : program_table()) {
@@ -46,6 +55,7 @@ int list_programs(const std::string &called) {
 
 int main(int argc, char **argv) {
   std::set_new_handler(out_of_memory);
+  fill_standard_descriptors();
 
   Argv words = words_of(argc, argv);
   Environment environment = Environment::from(environ);
