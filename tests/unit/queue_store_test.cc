@@ -21,7 +21,7 @@ using namespace moat;
 namespace {
 
 constexpr auto same = static_cast<uid_t>(-1);
-const std::string large(200'000, 'L');
+const std::string large(400'000, 'L');
 
 // A queue that goes with the test.
 class Scratch {
