@@ -30,6 +30,7 @@ await() { # PATTERN [LOG]
 
 # Starts moat-queue at the door.
 serve() {
+  : >"$BATS_TEST_TMPDIR/log"
   moat-queue --serve "$door" "$@" 2>"$BATS_TEST_TMPDIR/log" 3>&- &
   servers+=($!)
   await event=listening
@@ -48,6 +49,7 @@ end, far = os.pipe()
 numbers = [int(n) for n in sys.argv[1].split(",")]
 def move():
     for n in numbers:
+        os.set_inheritable(far, True)
         if n != far: os.dup2(far, n)
 child = subprocess.Popen(sys.argv[2:], preexec_fn=move, close_fds=False)
 os.close(far)
@@ -96,8 +98,8 @@ is_empty() {
 @test "an envelope cut short at any octet is 91" {
   cp "$envelope" "$envelope.whole"
   size=$(stat -c %s "$envelope")
-  for ((i = 0; i < size; ++i)); do
-    head -c "$i" "$envelope.whole" >"$envelope"
+  for ((cut = 0; cut < size; ++cut)); do
+    head -c "$cut" "$envelope.whole" >"$envelope"
     run -91 queue
   done
   is_empty
@@ -181,12 +183,13 @@ is_empty() {
 }
 
 @test "a writer that stopped is 52, and not for long" {
+  : >"$BATS_TEST_TMPDIR/locked"
   python3 -c '
 import fcntl, os, struct, sys, time
 fd = os.open(sys.argv[1], os.O_RDWR)
 fcntl.fcntl(fd, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
 print("locked", flush=True)
-time.sleep(60)' "$spool/queue.mdb.writer" >"$BATS_TEST_TMPDIR/locked" 3>&- &
+time.sleep(60)' "$spool/queue.mdb.writer" >>"$BATS_TEST_TMPDIR/locked" 3>&- &
   servers+=($!)
   await locked "$BATS_TEST_TMPDIR/locked"
   run -52 queue --write-wait 100ms
@@ -195,10 +198,10 @@ time.sleep(60)' "$spool/queue.mdb.writer" >"$BATS_TEST_TMPDIR/locked" 3>&- &
 
 @test "a full map is 53 and leaves nothing" {
   head -c 60000 /dev/zero >"$message"
-  for i in {1..40}; do
+  for turn in {1..40}; do
     queue --max-queue 1M --inline 64k 2>/dev/null || break
   done
-  [ "$i" -lt 40 ]
+  [ "$turn" -lt 40 ]
   before=$(messages)
   run -53 queue --max-queue 1M
   [ "$(messages)" = "$before" ]
@@ -374,7 +377,7 @@ time.sleep(60)' "$spool/queue.mdb.writer" >"$BATS_TEST_TMPDIR/locked" 3>&- &
 }
 
 @test "a filter's code and text come back, and the queue's through it" {
-  serve sh -c 'cat >/dev/null; exit "$(tail -n 1 <&1 | tr -cd 0-9)"'
+  serve sh -c 'exec 5<&1; cat >/dev/null; exit "$(tail -n 1 <&5 | tr -cd 0-9)"'
   for code in 0 11 31 51 53 54 71 81 91 120 5; do
     printf 'Fa\0T%s\0\0' "$code" >"$envelope"
     run "-$code" queue --via "$door"
@@ -390,7 +393,7 @@ time.sleep(60)' "$spool/queue.mdb.writer" >"$BATS_TEST_TMPDIR/locked" 3>&- &
 }
 
 @test "a filter that dies, hangs or holds the error pipe open" {
-  serve --timeout 1s sh -c 'case $(tail -n 1 <&1) in
+  serve --timeout 1s sh -c 'exec 5<&1; case $(tail -n 1 <&5) in
     *die*) kill -9 $$ ;;
     *hang*) sleep 60 & echo $! >"$0"; wait ;;
     *hold*) sleep 3 & exit 0 ;;
@@ -415,6 +418,7 @@ time.sleep(60)' "$spool/queue.mdb.writer" >"$BATS_TEST_TMPDIR/locked" 3>&- &
   serve
   inner=$door
   door=$BATS_TEST_TMPDIR/outer
+  : >"$BATS_TEST_TMPDIR/outer.log"
   moat-queue --serve "$door" moat-queue --via "$inner" 2>"$BATS_TEST_TMPDIR/outer.log" 3>&- &
   servers+=($!)
   await event=listening "$BATS_TEST_TMPDIR/outer.log"

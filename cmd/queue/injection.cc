@@ -98,11 +98,13 @@ QueueAnswer queue_it(const QueueOptions &options, Invocation &invocation,
 }
 
 // Says what a door answered in the words that our own caller understands.
-int pass_on(const QueueAnswer &answer, const Environment &environment) {
+int pass_on(const QueueAnswer &answer, const Environment &environment,
+            Deadline deadline) {
   const bool has_text = answer.code == queue_text || answer.code == queue_text_fd;
   if (has_text && !answer.text.empty()) {
     return refuse_with_text(environment, answer.text[0] == 'D', answer.text.substr(1));
   }
+  if (answer.code < 0 && deadline.passed()) return queue_timeout;
   if (has_text || answer.code < 0) return queue_internal;
   return answer.code;
 }
@@ -132,7 +134,7 @@ int inject(const QueueOptions &options, Invocation &invocation) {
   }
   const QueueAnswer answer =
       submit_at_door(options.via, *message, reader.envelope(), invocation.env, deadline);
-  return pass_on(answer, invocation.env);
+  return pass_on(answer, invocation.env, deadline);
 }
 
 }  // namespace moat
