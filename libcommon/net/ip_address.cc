@@ -114,7 +114,9 @@ IpNetwork IpNetwork::of(const IpAddress &address, unsigned length) {
   return {masked(address, mapped), mapped};
 }
 
+// An IPv4 address lies in ::/0 only by the way it is written down here.
 bool IpNetwork::contains(const IpAddress &address) const {
+  if (address.is_v4() && length_ < v4_offset) return false;
   return masked(address, length_) == address_;
 }
 

@@ -88,6 +88,7 @@ void contains_up_to_the_last_bit() {
   const IpNetwork all_of_four = IpNetwork::parse("0.0.0.0/0").value();
   CHECK(all_of_four.contains(ip("255.255.255.255")));
   CHECK(!all_of_four.contains(ip("2001:db8::1")));
+  CHECK(!IpNetwork::parse("::/0")->contains(ip("192.0.2.1")));
 }
 
 }  // namespace
