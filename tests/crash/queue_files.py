@@ -11,7 +11,7 @@ PENDING, DELIVERED, FAILED, REPLACED = "1", "2", "3", "4"
 # Sizes on both sides of the threshold above which a message gets a file.
 MESSAGES = {mark: message(mark, size) for mark, size in
             [(f"small{n}", 600 + 4000 * n) for n in range(6)]
-            + [(f"large{n}", 150_000 + 50_000 * n) for n in range(3)]
+            + [(f"large{n}", 300_000 + 50_000 * n) for n in range(3)]
             + [("next", 500)]}
 
 
