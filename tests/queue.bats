@@ -33,7 +33,7 @@ serve() {
   : >"$BATS_TEST_TMPDIR/log"
   moat-queue --serve "$door" "$@" 2>"$BATS_TEST_TMPDIR/log" 3>&- &
   servers+=($!)
-  await event=listening
+  await event=serving
 }
 
 # Runs it with message and envelope of the test's: run(1) has its own on 1.
@@ -421,7 +421,7 @@ time.sleep(60)' "$spool/queue.mdb.writer" >>"$BATS_TEST_TMPDIR/locked" 3>&- &
   : >"$BATS_TEST_TMPDIR/outer.log"
   moat-queue --serve "$door" moat-queue --via "$inner" 2>"$BATS_TEST_TMPDIR/outer.log" 3>&- &
   servers+=($!)
-  await event=listening "$BATS_TEST_TMPDIR/outer.log"
+  await event=serving "$BATS_TEST_TMPDIR/outer.log"
   run -0 queue --via "$door"
   printf 'Fa\0' >"$envelope"
   run -91 queue --via "$door"

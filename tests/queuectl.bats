@@ -137,7 +137,7 @@ queue() { # SIZE RECIPIENT ...
 @test "salvage does nothing while the queue is in use" {
   moat-queue --serve "$BATS_TEST_TMPDIR/door" 2>"$BATS_TEST_TMPDIR/log" 3>&- &
   server=$!
-  grep -qm1 event=listening < <(exec timeout 20 tail -n +1 -f "$BATS_TEST_TMPDIR/log" 3>&-)
+  grep -qm1 event=serving < <(exec timeout 20 tail -n +1 -f "$BATS_TEST_TMPDIR/log" 3>&-)
   run -111 moat-queuectl salvage
   [[ $output == *"the queue is in use: stop moat-queue and moat-send first" ]]
   kill "$server"
