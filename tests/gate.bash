@@ -31,7 +31,7 @@ start_gate() { # FILE that takes what it says
 # Runs a program of the gate as the user whose gate it is.
 at_gate() {
   local as=()
-  if [ "$(id -u)" = 0 ]; then as=(runuser -u "$(stat -c %U "$gate/spool")" --); fi
+  if [ "$(id -u)" = 0 ]; then as=(runuser -u "$(stat -c %U "$gate")" --); fi
   (cd "$gate" && "${as[@]}" env MOAT_DIR="$gate" PATH="$gate/bin:$PATH" "$@")
 }
 

@@ -123,7 +123,7 @@ events_in_sources() {
   find "$root/cmd" "$root/libcommon" -name '*.cc' -exec cat {} + |
     perl -0777 -ne 'while (/\b(?:event|detail|note)\(([^,{;]*)(?:,\s*(\{(?:[^{}]++|(?2))*\}))?/gs) {
       my ($events, $fields) = ($1, $2 // "");
-      for my $event ($events =~ /"([a-z][a-z-]*)"/g) {
+      for my $event ($events =~ /"([a-z][a-z0-9-]*)"/g) {
         print "$event -\n";
         print "$event $1\n" while $fields =~ /\{\s*"([a-z_]+)"/g;
       }
@@ -137,7 +137,7 @@ log_entry() { # EVENT
 
 @test "every event of the log is in moat-log(5), and no other" {
   diff <(events_in_sources | cut -d ' ' -f 1 | uniq) \
-       <(sed -n 's/^\.It Li event=\([a-z-]*\).*/\1/p' "$root/man/moat-log.5" | sort -u)
+       <(sed -n 's/^\.It Li event=\([a-z0-9-]*\).*/\1/p' "$root/man/moat-log.5" | sort -u)
 }
 
 @test "every field of an event is in moat-log(5)" {

@@ -23,7 +23,8 @@ start() { # NAME
 # Fails if the folder is there or a process of the gate lives.
 nothing_left() { # GATE SESSION
   [ ! -e "$1" ]
-  run pgrep -s "$2"
+  # What has ended but was not waited for yet by process 1 does not count.
+  run pgrep -r R,S,D,T -s "$2"
   [ -z "$output" ]
   run processes_in "$1"
   [ -z "$output" ]
