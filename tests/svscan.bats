@@ -93,7 +93,7 @@ all_are_up() {
   folder=$("$root/scripts/peer" s6) || skip "needs Debian's package s6"
   tools_of "$folder/usr/bin" s6-svscan s6-supervise s6-log s6-svscanctl
   export LD_LIBRARY_PATH=$folder/usr/lib/x86_64-linux-gnu
-  supervise env LD_LIBRARY_PATH="$LD_LIBRARY_PATH" s6-svscan "$gate/etc/svscan"
+  supervise LD_LIBRARY_PATH="$LD_LIBRARY_PATH" s6-svscan "$gate/etc/svscan"
   all_are_up
   "$folder/usr/bin/s6-svscanctl" -t "$gate/etc/svscan"
   wait "$pid"
