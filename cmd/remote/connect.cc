@@ -61,10 +61,13 @@ Result<Fd> connect_at(const Address &address, Deadline deadline) {
   const auto ready = wait_writable(fd.get(), deadline);
   if (!ready) return ready.error();
   if (!*ready) return temporary_error("connect: timed out");
-  socklen_t size = sizeof errno;
-  if (::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &errno, &size) != 0 || errno != 0) {
+  int reason = 0;
+  socklen_t size = sizeof reason;
+  if (::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &reason, &size) != 0) {
     return system_error("connect");
   }
+  errno = reason;
+  if (reason != 0) return system_error("connect");
   const int on = 1;  // commands and their answers are not to wait for each other
   ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   return fd;

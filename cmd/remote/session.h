@@ -78,9 +78,6 @@ class RemoteWorker final : public DoorWorker {
  public:
   RemoteWorker(const RemoteSettings &settings, const Log &log)
       : settings_(settings), log_(log) {}
-  ~RemoteWorker() override { idle(); }
-  RemoteWorker(const RemoteWorker &) = delete;
-  RemoteWorker &operator=(const RemoteWorker &) = delete;
   std::string answer(Packet request, int door, int stop) override;
   void idle() override;
 

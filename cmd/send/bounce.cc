@@ -38,7 +38,9 @@ std::string typed_address(const std::string &address) {
       result += text[i++];
       continue;
     }
-    const std::size_t size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+    std::size_t size = 2;
+    if (lead >= 0xe0) size = 3;
+    if (lead >= 0xf0) size = 4;
     std::uint32_t code = lead & (0xffU >> (size + 1));
     for (std::size_t k = 1; k < size; ++k) {
       code = (code << 6U) | (static_cast<unsigned char>(text[i + k]) & 0x3fU);

@@ -155,8 +155,9 @@ void Dispatcher::take_message(QueueId id, const Directory &directory) {
     aside_.insert_or_assign(id, Deadline::after(aside_time));
     return;
   }
-  if (!*found) return;
-  const QueuedMessage &message = ledger_.open(std::move(**found));
+  std::optional<QueuedMessage> &there = *found;
+  if (!there) return;
+  const QueuedMessage &message = ledger_.open(std::move(*there));
   const std::int64_t now = invocation_.clock.wall_seconds();
   for (const QueueRecipient &recipient : message.recipients) {
     if (recipient.state != RecipientState::pending || recipient.held ||

@@ -78,9 +78,8 @@ bool Dispatcher::open_body(QueueId id) {
   if (body_ && body_id_ == id) return true;
   const QueuedMessage *message = ledger_.find(id);
   auto body = store_.read_body(*message);
-  Result<Fd> file = body ? body->file ? Result<Fd>(std::move(body->file))
-                                      : memory_file("message", body->octets)
-                         : Result<Fd>(body.error());
+  Result<Fd> file = body ? Result<Fd>(std::move(body->file)) : Result<Fd>(body.error());
+  if (file && !*file) file = memory_file("message", body->octets);
   if (file) {
     body_ = std::move(*file);
     body_id_ = id;
@@ -176,9 +175,10 @@ int Dispatcher::wait_ms() const {
 
 void Dispatcher::wait() {
   const std::int64_t now = invocation_.clock.wall_seconds();
-  if (const auto due = store_.next_due(now); due && *due) {
+  const auto found = store_.next_due(now);
+  if (const auto due = found ? *found : std::nullopt) {
     constexpr std::int64_t longest = 3600;
-    const std::int64_t seconds = std::min(**due - now, longest);
+    const std::int64_t seconds = std::min(*due - now, longest);
     next_scan_ = min(next_scan_, Deadline::after(Milliseconds(seconds * 1000)));
   }
   std::vector<pollfd> polls{{signals_.fd(), POLLIN, 0}, {watch_.get(), POLLIN, 0}};

@@ -24,9 +24,9 @@ namespace moat {
 inline constexpr std::string_view double_bounce_sender = "#@[]";
 
 struct LedgerSettings {
-  std::string server;                 // this server's name, in reports
-  std::string postmaster;             // gets double bounces
-  std::int64_t lifetime = 5 * 86400;  // seconds
+  std::string server;                               // this server's name, in reports
+  std::string postmaster;                           // gets double bounces
+  std::int64_t lifetime = std::int64_t{5} * 86400;  // seconds
 };
 
 // A message's pass begins when recipients are taken and ends when the last of

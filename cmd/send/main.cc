@@ -20,7 +20,7 @@ struct Settings {
   SendSettings send;
 };
 
-constexpr std::int64_t longest_lifetime = 365 * 86400;
+constexpr std::int64_t longest_lifetime = std::int64_t{365} * 86400;
 
 // Where a door was given it must be the name of one.
 std::optional<Stop> set_door(const std::string &text, const char *option,

@@ -23,21 +23,26 @@ constexpr std::size_t max_request_fds = 1;
 // A caller who does not take his answer must not keep a worker for ever.
 constexpr Milliseconds answer_timeout{60000};
 
-void work(Fd door, DoorWorker &worker, int stop) {
+void answer_requests(int door, DoorWorker &worker, int stop) {
   for (;;) {
-    std::array<pollfd, 2> entries{pollfd{door.get(), POLLIN, 0}, pollfd{stop, POLLIN, 0}};
+    std::array<pollfd, 2> entries{pollfd{door, POLLIN, 0}, pollfd{stop, POLLIN, 0}};
     const int ready = ::poll(entries.data(), entries.size(), idle_ms);
     if (ready < 0 && errno != EINTR) return;
     if (ready == 0) worker.idle();
     if (ready <= 0) continue;
     if (entries[1].revents != 0) return;
-    auto request = receive_packet(door.get(), max_packet, max_request_fds,
+    auto request = receive_packet(door, max_packet, max_request_fds,
                                   Deadline::after(answer_timeout));
     if (!request || (request->octets.empty() && request->fds.empty())) return;
-    const std::string answer = worker.answer(std::move(*request), door.get(), stop);
+    const std::string answer = worker.answer(std::move(*request), door, stop);
     if (answer.empty()) return;
-    if (!send_packet(door.get(), answer, {}, Deadline::after(answer_timeout))) return;
+    if (!send_packet(door, answer, {}, Deadline::after(answer_timeout))) return;
   }
+}
+
+void work(const Fd &door, DoorWorker &worker, int stop) {
+  answer_requests(door.get(), worker, stop);
+  worker.idle();  // lets go of what it has kept
 }
 
 class Acceptor {
@@ -111,7 +116,7 @@ void Acceptor::take_caller() {
   const auto worker = make_();
   // SIGCHLD is for the acceptor; here it would look like a wish to end.
   SignalReader stop{SIGTERM, SIGINT};
-  work(std::move(*caller), *worker, stop.fd());
+  work(*caller, *worker, stop.fd());
   std::exit(exit_ok);
 }
 
@@ -154,7 +159,7 @@ int serve_door(const DoorSettings &settings, Invocation &invocation,
   if (!listener) return fail(listener.error(), invocation.log);
   if (inherited(settings.door) && !is_listening(listener->get())) {
     SignalReader stop{SIGTERM, SIGINT};
-    work(std::move(*listener), *make(), stop.fd());
+    work(*listener, *make(), stop.fd());
     return exit_ok;
   }
   if (!settings.user.empty()) {

@@ -28,7 +28,7 @@ class DoorWorker {
   // to end: a long wait watches both.
   virtual std::string answer(Packet request, int door, int stop) = 0;
 
-  // Called when no request came for two seconds, and again each time so long.
+  // Called when no request came for two seconds, each time so long, and at the end.
   virtual void idle() {}
 };
 

@@ -86,7 +86,7 @@ class SmtpClient {
   };
   struct Reply {
     int code = 0;
-    std::string text = {};  // its lines, joined by a blank
+    std::string text;  // its lines, joined by a blank
   };
 
   void take_line(std::string_view line);
