@@ -18,8 +18,8 @@ namespace moat {
 // What a rule says of a client.
 struct AccessRule {
   bool allow = true;
-  std::vector<std::pair<std::string, std::string>> variables = {};
-  std::string text = {};  // the rule's line, for people
+  std::vector<std::pair<std::string, std::string>> variables;
+  std::string text;  // the rule's line, for people
 };
 
 class AccessRules {

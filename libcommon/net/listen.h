@@ -22,9 +22,9 @@ struct ListenAt {
     inherited,   // descriptor `fd`
   };
   Kind kind = Kind::everywhere;
-  std::optional<IpAddress> address = {};
+  std::optional<IpAddress> address;
   std::uint16_t port = 0;  // 0: one that the system picks
-  std::string path = {};
+  std::string path;
   int fd = -1;
 
   // Takes "unix:PATH", "fd:N", or two words HOST PORT off the front of `words`.

@@ -23,7 +23,7 @@
 namespace moat {
 
 // The most that the variables of one client take, in octets with their NULs.
-inline constexpr std::size_t max_client_variables = 32 * 1024;
+inline constexpr std::size_t max_client_variables = std::size_t{32} * 1024;
 
 // A child that ended.
 struct Ended {
