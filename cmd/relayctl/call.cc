@@ -27,8 +27,8 @@ std::string misuse_of(const Call &call) {
   }
   if (call.words.empty()) return "no command";
   const std::string &word = call.words[0];
-  const auto form = std::find_if(forms.begin(), forms.end(),
-                                 [&](const Form &f) { return f.word == word; });
+  const auto *const form = std::find_if(forms.begin(), forms.end(),
+                                        [&](const Form &f) { return f.word == word; });
   if (form == forms.end()) return "no such command: " + word;
   const std::size_t operands = call.words.size() - 1;
   if (operands < form->least) return word + " takes more words";

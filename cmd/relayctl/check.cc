@@ -30,9 +30,9 @@ Next go_on(const Call &call, Invocation &invocation,
     if (!env.get("MOAT_VERDICT")) {
       env.set("MOAT_VERDICT", "451 4.3.0 relay networks unreadable, try again later");
     }
-  } else if (*may && **may) {
+  } else if (may->value_or(false)) {
     if (!env.get("RELAYCLIENT")) env.set("RELAYCLIENT", "");
-  } else if (*may) {
+  } else if (may->has_value()) {
     env.unset("RELAYCLIENT");
   }
   return Next::go_on(call.next);
@@ -43,10 +43,10 @@ Next tell(Invocation &invocation, const Result<std::optional<bool>> &may) {
     invocation.log.fatal(may.error().what);
     return Next::exit(exit_temporary);
   }
-  const bool yes = *may && **may;
-  const char *said = !*may ? "none" : yes ? "allow" : "deny";
-  const auto written =
-      write_all(STDOUT_FILENO, std::string("check=relay result=") + said + "\n");
+  const bool yes = may->value_or(false);
+  const char *no = may->has_value() ? "deny" : "none";
+  const auto written = write_all(
+      STDOUT_FILENO, std::string("check=relay result=") + (yes ? "allow" : no) + "\n");
   if (!written) return Next::exit(exit_temporary);
   return Next::exit(yes ? exit_ok : exit_found);
 }

@@ -107,7 +107,7 @@ Status ask_at_door(const std::string &door, const std::string &address,
   const auto fd = connect_to_door(*path, until);
   if (!fd) return fd.error();
   const auto seconds = std::chrono::ceil<std::chrono::seconds>(period).count();
-  const auto sent =
+  auto sent =
       send_packet(fd->get(), parsed->text() + " " + std::to_string(seconds), {}, until);
   if (!sent) return sent;
   const auto answer = receive_packet(fd->get(), max_answer, 0, until);

@@ -18,8 +18,8 @@ Options relayctl_options() {
           {"allow NET [--for TIME] [--via PATH]", "deny NET [--for TIME]", "remove NET",
            "list", "import [FILE]", "export", "rules NAME [FILE]", "rules NAME --test IP",
            "rules NAME --export", "check [--ip ADDRESS] [PROGRAM [ARG ...]]",
-           "--serve PATH [--from USER,...]... [--max-for TIME] [--user USER] [--limit "
-           "COUNT]"},
+           std::string("--serve PATH [--from USER,...]... [--max-for TIME] ")
+               .append("[--user USER] [--limit COUNT]")},
           "Say who may relay, and keep the access rules."};
 }
 
