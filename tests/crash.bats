@@ -1,8 +1,7 @@
 #!/usr/bin/env bats
 # Not with the sanitizers: their own system calls would be counted too.
 # SIGKILL, disk errors and power loss lose nothing that was promised.
-# MOAT_CRASH_FULL=1 strikes send and local at each call, where else it is each
-# fifth, and looks at more states of each crash.
+# MOAT_CRASH_FULL=1 looks at more states of each power loss.
 
 bats_require_minimum_version 1.5.0
 
@@ -11,8 +10,6 @@ setup() {
   export RECORDER=$tools/recorder KILLAT=$tools/killat QUEUECAT=$tools/queuecat
   export PYTHONDONTWRITEBYTECODE=1
   "$KILLAT" 0 "$BATS_TEST_TMPDIR/report" true 2>/dev/null || skip "no ptrace here"
-  every=5
-  [ -z "${MOAT_CRASH_FULL:-}" ] || every=1
 }
 
 # Runs one of the scripts beside this file in a scratch folder.
@@ -41,24 +38,10 @@ crash() { # NAME [ARG...]
   crash local_struck
 }
 
-@test "local: its door killed or failing at a system call loses and doubles nothing" {
-  crash send_struck local small0,large0 killed "$every"
-  crash send_struck local small0,large0 5
-}
-
 @test "userctl: a power loss takes no user who was added, nor his first mail" {
   crash userctl
 }
 
 @test "send: a power loss takes no mail and no record, each sync is needed" {
   crash send_power
-}
-
-@test "send: killed at a system call it loses and doubles nothing" {
-  crash send_struck send small1,small2 killed "$every"
-}
-
-@test "send: a disk that fails once or is full loses and doubles nothing" {
-  crash send_struck send small1 5
-  crash send_struck send small1 28
 }

@@ -2,6 +2,7 @@
 # Not with the sanitizers: their own system calls would be counted too.
 # What moat-queue answered for is in the queue after SIGKILL at any system call,
 # after a disk error at any write or sync, and after a power loss at any moment.
+# moat-queuectl did what it said, or nothing.
 
 bats_require_minimum_version 1.5.0
 
@@ -26,6 +27,10 @@ crash() { # NAME [ARG...]
 
 @test "the service: a power loss takes nothing that it answered, each sync is needed" {
   crash queue_power serve
+}
+
+@test "queuectl: a power loss takes back nothing that it did, each sync is needed" {
+  crash queue_power manage
 }
 
 @test "a fresh gate: a power loss takes nothing of its queue, each sync is needed" {
@@ -56,4 +61,20 @@ crash() { # NAME [ARG...]
   crash queue_struck serve small0,large0,small1 5
   crash queue_struck serve small0,large0,small1 28
   crash queue_struck serve small0,large0,small1 28+
+}
+
+@test "queuectl, killed at each system call, did it or did not" {
+  crash queuectl_struck remove small0 killed
+  crash queuectl_struck remove large0 killed
+  crash queuectl_struck remove all killed
+  crash queuectl_struck hold large0 killed
+  crash queuectl_struck retry all killed
+}
+
+@test "queuectl, failed by a disk, says so and changes nothing" {
+  for error in 5 28 28+; do
+    crash queuectl_struck remove all "$error"
+    crash queuectl_struck hold large0 "$error"
+    crash queuectl_struck retry all "$error"
+  done
 }

@@ -1,11 +1,12 @@
 """What the tests need of a queue: to make one, to fill it, to look into it."""
 
 import os
-import shutil
+import re
 import subprocess
 
 from mail import mark_of, message
 
+LATER = "1h"  # a clock ahead by this shows what was changed
 PENDING, DELIVERED, FAILED, REPLACED = "1", "2", "3", "4"
 
 # Sizes on both sides of the threshold above which a message gets a file.
@@ -86,10 +87,33 @@ class Contents:
 
 def checked(root, env):
     """What `moat-queuectl check` has to complain of, or ""."""
-    if shutil.which("moat-queuectl") is None:
-        return ""
     run = subprocess.run(["moat-queuectl", "check"], cwd=root, env=env, capture_output=True)
     return "" if run.returncode == 0 else f"check: {run.stdout} {run.stderr}"
+
+
+def fill(root, files, marks):
+    """Queues these. Returns their ids by mark."""
+    for mark in marks:
+        assert inject(root, files, mark).wait() == 0, mark
+    return {mark: id for mark, (id, _) in listed(root).items()}
+
+
+def listed(root):
+    """What `moat-queuectl list` shows of each message with one recipient: its id
+    and that recipient's state with, while it is pending, its time, by mark."""
+    run = subprocess.run(["moat-queuectl", "list"], env=environment(root), check=True,
+                         capture_output=True, encoding="ascii")
+    found = re.findall(r"^(\w+) .*\n  (\w+) <(\w+)@.*?>((?: next=.*)?)$", run.stdout,
+                       re.MULTILINE)
+    return {mark: (id, state + due) for id, state, mark, due in found}
+
+
+def is_done(word, state, before):
+    """Whether a message's listed state, None when it is gone, is what a word of
+    moat-queuectl makes of what was listed before, said LATER."""
+    if word == "retry":
+        return state is not None and state.startswith("pending next=") and state > before
+    return state == {"remove": None, "hold": "held"}[word]
 
 
 def looked_at(root, files):

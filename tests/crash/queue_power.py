@@ -1,9 +1,10 @@
 """moat-queue and a power loss: what it said was queued is in the queue, once and
-whole, and what moat-queuectl removed is not.
+whole, and what moat-queuectl said it did is done.
 
-usage: queue_power.py SCRATCH direct|serve|remove|init
+usage: queue_power.py SCRATCH direct|serve|manage|init
 """
 
+import functools
 import os
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from mail import Exits
 from record import Record
 
 INJECT = "RECORD_NOTE={0} MOAT_SESSION=mark-{0} moat-queue {1} <{2}/{0}.msg 1<{2}/{0}.env"
+# What moat-queuectl does to each of the messages of "manage".
+MANAGED = {"small0": "remove", "large0": "remove", "small1": "hold", "large1": "retry"}
 
 
 class Answers(Exits):
@@ -60,8 +63,34 @@ def script(kind, files):
             [f"moat-queue --serve {door} &", "server=$!",
              f"until [ -S {door} ]; do sleep 0.02; done", *lines,
              "wait $all", "kill $server", "wait $server"])
-    assert kind == "remove"
-    return [], "for id in $(moat-queuectl list | grep -o 'ID'); do :; done"
+    assert kind == "manage"
+    ids = queue.fill(f"{files}/root", files, MANAGED)
+    return ([f"{word} {mark}" for mark, word in MANAGED.items()],
+            "\n".join(f"MOAT_CLOCK_OFFSET={queue.LATER} RECORD_NOTE='{word} {mark}' moat-queuectl {word} {ids[mark]}"
+                      for mark, word in MANAGED.items()))
+
+
+def recover_managed(folder, files):
+    """The state of each message, by mark, and what is wrong."""
+    try:
+        states = {mark: state for mark, (_, state) in queue.listed(folder).items()}
+    except subprocess.CalledProcessError as error:
+        return {}, [f"list: {error.stderr}"]
+    marks, _, wrong = queue.looked_at(folder, files)
+    if marks != sorted(states):
+        wrong.append(f"there are {marks}, listed {states}")
+    return states, wrong
+
+
+def judge_managed(before, facts, promised):
+    """What was said to be done is done; a message is as it was or so."""
+    states, wrong = facts
+    yield from wrong
+    for mark, word in MANAGED.items():
+        state = states.get(mark)
+        done = queue.is_done(word, state, before[mark])
+        if not done and (state != before[mark] or f"{word} {mark}" in promised):
+            yield f"{mark} is {state or 'gone'}"
 
 
 def recover(folder, files):
@@ -102,12 +131,16 @@ def main():
     if kind != "init":
         queue.init(root)
     marks, text = script(kind, scratch)
+    before = kind == "manage" and {mark: state for mark, (_, state)
+                                   in queue.listed(root).items()}
     record = Record(root, ["/bin/sh", "-c", text], f"{scratch}/record",
                     env=queue.environment(root))
     assert record.code in (0, 143), record.errors
     ledger = Exits if kind != "serve" else lambda: Answers(record.events)
-    explorer = Explorer(record, ledger, lambda folder: recover(folder, scratch),
-                        lambda *facts: judge(kind, *facts),
+    looks, judges = recover, functools.partial(judge, kind)
+    if kind == "manage":
+        looks, judges = recover_managed, functools.partial(judge_managed, before)
+    explorer = Explorer(record, ledger, lambda folder: looks(folder, scratch), judges,
                         most=0 if kind == "init" else 16)
     assert explorer.promised() == set(marks), explorer.promised()
     # Of the rest of a gate this test knows too little.

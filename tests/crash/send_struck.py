@@ -2,8 +2,7 @@
 or sync failing. Then started again, they bring every message to each of its
 mailboxes once and whole, and its sender is told once of what cannot be delivered.
 
-usage: send_struck.py SCRATCH send|local MARK,... killed|ERRNO|ERRNO+ [EVERY [FIRST]]
-With EVERY only each so manieth call is struck, beginning at the call FIRST.
+usage: send_struck.py SCRATCH send|local MARK,... killed|ERRNO|ERRNO+
 """
 
 import shutil
@@ -58,19 +57,17 @@ def look(marks, root, stuck, struck):
 
 
 def main():
-    scratch, kind, marks, how, *steps = sys.argv[1:]
+    scratch, kind, marks, how = sys.argv[1:]
     marks = marks.split(",")
     base = f"{scratch}/base"
     gate.make_gate(base)
     gate.fill_queue(base, scratch, marks)
     onward = how.endswith("+")
     fail = None if how == "killed" else int(how.rstrip("+"))
-    every, first = [int(step) for step in steps] + [1, 1][len(steps):]
     outcome = strike.each(
         lambda root: shutil.copytree(base, root, dirs_exist_ok=True),
         {"send": send, "local": local}[kind],
-        lambda *found: look(marks, *found), fail=fail, onward=onward,
-        every=every, first=first)
+        lambda *found: look(marks, *found), fail=fail, onward=onward)
     sys.exit(0 if strike.show(f"{kind} {','.join(marks)} {how}", outcome) else 1)
 
 

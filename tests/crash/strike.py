@@ -30,14 +30,13 @@ def scratch_folder():
     return tempfile.mkdtemp(prefix="moat-strike.", dir=shm if os.access(shm, os.W_OK) else None)
 
 
-def each(prepare, act, look, *, fail=None, onward=False, every=1, first=1):
+def each(prepare, act, look, *, fail=None, onward=False):
     """Has `prepare(root)` fill a folder and `act(root, words)` run in it what is to
     be struck, with the words before its command: killed at its first call, in the
     next run at its second, until it ends unstruck. With `fail` calls that change
     or sync what is under root are counted instead, and fail with that errno; with
     `onward` all later ones do too. `look(root, outcome of act, struck)` yields what
-    is wrong. With `every` only each so manieth call is struck, from `first` on.
-    Returns the list of what is wrong, and how many runs there were."""
+    is wrong. Returns the list of what is wrong, and how many runs there were."""
     wrong, runs, ended = [], 0, False
     scratch = scratch_folder()
 
@@ -53,15 +52,14 @@ def each(prepare, act, look, *, fail=None, onward=False, every=1, first=1):
         shutil.rmtree(root)
         return found, struck.ended
 
-    workers = os.cpu_count() or 1
+    workers = 2 * (os.cpu_count() or 1)  # they wait more than they work
     try:
         with concurrent.futures.ThreadPoolExecutor(workers) as pool:
             while not ended:
-                calls = range(first + runs * every, first + (runs + workers) * every, every)
-                for found, last in pool.map(run, calls):
+                for found, last in pool.map(run, range(runs + 1, runs + workers + 1)):
                     wrong += found
                     ended = ended or last
-                    runs += 1
+                runs += workers
         return wrong, runs
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
