@@ -75,7 +75,7 @@ link_fuzz     := -fsanitize=fuzzer,address,undefined
 
 warnings := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion \
             -Wold-style-cast -Wnon-virtual-dtor -Wvla -Werror
-compile  := $(CXX) -std=c++20 -g -I. -D_GLIBCXX_ASSERTIONS $(warnings) \
+compile  := $(CXX) -std=c++20 -g1 -I. -D_GLIBCXX_ASSERTIONS $(warnings) \
             $(flags_$(BUILD)) $(CXXFLAGS) -MMD -MP
 link     := $(CXX) $(or $(link_$(BUILD)),$(link_$(BUILD)_$(LINK))) $(LDFLAGS)
 libs     := -lboost_program_options -llmdb -lsodium $(LDLIBS)

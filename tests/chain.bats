@@ -38,7 +38,8 @@ for fd in /proc/$$/fd/*; do
   *) echo "fd ${fd##*/} other" ;;
   esac
 done
-grep -E "^(SigBlk|SigIgn|SigCgt|NoNewPrivs|Seccomp):" /proc/$$/status
+# Of a child: bash itself blocks some while it forks.
+grep -E "^(SigBlk|SigIgn|SigCgt|NoNewPrivs|Seccomp):" /proc/self/status
 umask; ulimit -a; cat /proc/$$/timerslack_ns; echo "itimer $(cut -d " " -f 21 /proc/$$/stat)"
 exit 7'
 

@@ -256,7 +256,7 @@ std::string many_pages(const Scratch &scratch) {
 }
 
 // Looks everything up; whatever it says, it must return.
-void look_around(const std::string &path) {
+[[maybe_unused]] void look_around(const std::string &path) {
   const auto store = Store::open(path, published_store);
   if (!store) return;
   (void)value(**store, "zlarge").size();
@@ -274,7 +274,7 @@ void look_around(const std::string &path) {
   (void)(*store)->check();
 }
 
-void damage_is_an_error_and_no_signal() {
+[[maybe_unused]] void damage_is_an_error_and_no_signal() {
   const Scratch scratch;
   const std::string whole = many_pages(scratch);
   const std::string path = scratch.file("b.mdb");
@@ -332,7 +332,9 @@ int main() {
   processes_see_each_other_and_take_turns();
   a_stopped_writer_holds_up_no_reader();
   dead_readers_make_room();
+#ifndef MOAT_SANITIZED  // which takes the stray reads that the guard is there for as ours
   damage_is_an_error_and_no_signal();
+#endif
   a_short_file_is_found_at_open();
   return test::done();
 }
