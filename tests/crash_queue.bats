@@ -78,3 +78,13 @@ crash() { # NAME [ARG...]
     crash queuectl_struck retry all "$error"
   done
 }
+
+@test "a mail that got its 250 is in the queue, whatever struck the service" {
+  crash queue_struck smtp small0,large0 killed
+}
+
+@test "a disk that fails the service: 451 to the client, and nothing is left" {
+  crash queue_struck smtp small0,large0 5
+  crash queue_struck smtp small0,large0 28
+  crash queue_struck smtp small0,large0 28+
+}

@@ -19,7 +19,7 @@ def mark_of(octets, messages):
     if mark not in messages or not octets.endswith(messages[mark]):
         return None
     before = octets[:len(octets) - len(messages[mark])]
-    return mark if re.fullmatch(rb"([!-9;-~]+: [ -~]*\n)*", before) else None
+    return mark if re.fullmatch(rb"([!-9;-~]+: [ -~]*\n([ \t][ -~]*\n)*)*", before) else None
 
 
 def read(path):

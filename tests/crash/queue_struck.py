@@ -1,7 +1,8 @@
 """moat-queue struck at each of its system calls: killed, or a write or sync of
-its spool failing. What was answered 0 is in the queue, the rest wholly or not.
+its spool failing. What was answered 0, or 250 through moat-smtpd, is in the
+queue, the rest wholly or not.
 
-usage: queue_struck.py SCRATCH direct|via|serve MARK,... [killed|ERRNO|ERRNO+]
+usage: queue_struck.py SCRATCH direct|via|serve|smtp MARK,... [killed|ERRNO|ERRNO+]
 """
 
 import functools
@@ -11,6 +12,7 @@ import subprocess
 import sys
 
 import queue_files as queue
+import smtp
 import strike
 
 WRITE_ERROR, NO_SERVER = 53, 56
@@ -45,17 +47,18 @@ def via(files, marks, root, words):
     return codes
 
 
-def serve(files, marks, root, words):
+def serve(files, marks, root, words, call=None):
     """The server of a door is struck while several clients call."""
     door = f"{root}/door"
+    call = call or (lambda mark: queue.inject(root, files, mark, "--via", door))
     server = start_server(root, words)
-    clients = {mark: queue.inject(root, files, mark, "--via", door) for mark in marks}
+    clients = {mark: call(mark) for mark in marks}
     codes = {mark: client.wait() for mark, client in clients.items()}
     # Whether it went on or ended, to be started again: it is of use.
     for mark in AFTER:
         if server.poll() is not None:
             server = start_server(root)
-        codes[mark] = queue.inject(root, files, mark, "--via", door).wait()
+        codes[mark] = call(mark).wait()
         if codes[mark] == 0:
             break
         try:
@@ -64,6 +67,12 @@ def serve(files, marks, root, words):
             pass
     end_server(server)
     return codes
+
+
+def by_smtp(files, marks, root, words):
+    """The same while SMTP sessions hand it their messages."""
+    return serve(files, marks, root, words,
+                 lambda mark: smtp.Client(root, files, mark, f"unix:{root}/door"))
 
 
 def look(files, onward, root, codes, struck):
@@ -100,7 +109,8 @@ def main():
         queue.put_files(scratch, queue.MESSAGES)
     onward = how.endswith("+")
     fail = None if how == "killed" else int(how.rstrip("+"))
-    act = functools.partial({"direct": direct, "via": via, "serve": serve}[kind],
+    act = functools.partial({"direct": direct, "via": via, "serve": serve,
+                             "smtp": by_smtp}[kind],
                             scratch, marks.split(","))
     outcome = strike.each(
         lambda root: shutil.copytree(base, root, dirs_exist_ok=True), act,
