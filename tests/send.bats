@@ -335,6 +335,26 @@ Status: 5.4.4"* ]]
   done
 }
 
+@test "a message whose octets are gone is told of and kept, never bounced" {
+  small=$(cat "$BATS_TEST_TMPDIR/message")
+  head -c 400000 /dev/zero | tr '\0' x >>"$BATS_TEST_TMPDIR/message"
+  inject s@b.test bob@b.test
+  rm "$MOAT_DIR"/spool/mess/*
+  echo "$small" >"$BATS_TEST_TMPDIR/message"
+  inject s@a.test anna@b.test
+  MOAT_CLOCK_OFFSET=30d start --lifetime 1d
+  await event=delivered
+  await event=damaged
+  kill -ALRM "$send"
+  await event=damaged 2
+  [ "$(count anna)" = 1 ] && [ "$(count bob)" = 0 ]
+  [ -z "$(grep -E 'event=(bounce|failed|dropped)' "$log")" ]
+  stop
+  run -1 user moat-queuectl check
+  user moat-queuectl remove all
+  run -0 user moat-queuectl check
+}
+
 @test "only one works at a queue, and SIGTERM ends it" {
   start
   inject s@a.test anna@b.test
