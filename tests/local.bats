@@ -121,7 +121,7 @@ body" ]
 @test "SIGTERM ends the door, and a new one takes its place" {
   serve
   kill "$server"
-  run -0 wait "$server"
+  wait "$server"
   serve
   if [ "$(id -u)" != 0 ]; then run -0 ask a r@b.test "$box" && holds 1; fi
 }
