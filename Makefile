@@ -62,8 +62,8 @@ testtools := $(patsubst tests/tools/%.cc,$(out)/tools/%,$(wildcard tests/tools/*
 flags_release := -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE \
                  -ffunction-sections -fdata-sections
 flags_asan    := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
-                 -fno-omit-frame-pointer -DMOAT_SANITIZED
-flags_cov     := -O0 --coverage -std=gnu++20 -DMOAT_SANITIZED
+                 -fno-omit-frame-pointer -DMOAT_SANITIZED -DMOAT_LONG_EXIT
+flags_cov     := -DMOAT_LONG_EXIT -O0 --coverage -std=gnu++20 -DMOAT_SANITIZED
 flags_fuzz    := -O1 -fsanitize=fuzzer-no-link,address,undefined -DMOAT_SANITIZED \
                  -fno-sanitize-recover=all
 hardened      := -Wl,-z,relro,-z,now -Wl,--gc-sections

@@ -32,6 +32,9 @@ struct Call {
 
   bool checks() const { return !words.empty() && words[0] == "check"; }
   std::optional<Confinement> confinement() const;
+
+  // Opens both files, which each check asks.
+  void warm(Invocation &invocation) const;
 };
 
 // Returns what is wrong with the words and options together, "" when nothing.

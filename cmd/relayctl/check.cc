@@ -58,6 +58,12 @@ std::optional<Confinement> Call::confinement() const {
   return Confinement{{places.dir + "/control", places.dir + "/relay"}, {}};
 }
 
+void Call::warm(Invocation &invocation) const {
+  if (!checks()) return;
+  const auto nobody = IpAddress::parse("::");
+  [[maybe_unused]] const auto asked = ask(*this, invocation, *nobody);
+}
+
 Next check(const Call &call, Invocation &invocation) {
   const bool in_chain = !call.next.empty();
   std::optional<IpAddress> client;

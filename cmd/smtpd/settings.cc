@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "libcommon/base/text.h"
+#include "libcommon/directory/directory.h"
 
 namespace moat {
 namespace {
@@ -67,6 +68,10 @@ void declare_limits(Options &options, SmtpdSettings &settings) {
 std::optional<Confinement> SmtpdSettings::confinement() const {
   if (door.empty()) return std::nullopt;
   return Confinement{{places.dir + "/control"}, {spool}};
+}
+
+void SmtpdSettings::warm(Invocation &invocation) const {
+  [[maybe_unused]] const auto opened = Directory::open(invocation, places);
 }
 
 Prepared<SmtpdSettings> smtpd_settings(const Argv &argv, const Environment &environment) {

@@ -14,6 +14,8 @@
 
 namespace moat {
 
+class Invocation;
+
 struct SmtpdSettings {
   Common common;
   SessionRules rules;
@@ -28,6 +30,9 @@ struct SmtpdSettings {
 
   // What is left to a confined smtpd; nullopt where it has to exec.
   std::optional<Confinement> confinement() const;
+
+  // Opens the directory, which each session asks.
+  void warm(Invocation &invocation) const;
 };
 
 // Reads them.

@@ -133,6 +133,10 @@ std::optional<Stop> PreparedChain::renew(const Environment &environment) {
   return std::nullopt;
 }
 
+void PreparedChain::warm(Invocation &invocation) const {
+  for (const Link &link : links_) link.task->warm(invocation);
+}
+
 std::optional<Confinement> PreparedChain::confinement() const {
   if (!whole_) return std::nullopt;
   Confinement all;

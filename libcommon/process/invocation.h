@@ -51,6 +51,9 @@ class PreparedChain {
   // can be confined.
   std::optional<Confinement> confinement() const;
 
+  // Before a fork: opens what its programs may share with each other's runs.
+  void warm(Invocation &invocation) const;
+
  private:
   struct Link {
     Argv argv;

@@ -56,6 +56,10 @@ class Task {
   // Returns what its run needs when it execs nothing; nullopt when it must not
   // be confined. An acceptor confines a chain that is called as a whole.
   virtual std::optional<Confinement> confinement() const = 0;
+
+  // Opens what its runs in children of this process may share, and sees that it
+  // is fresh. What cannot be opened is left to the run, which says so.
+  virtual void warm(Invocation &invocation) const = 0;
 };
 
 // A program's row in the table.
@@ -74,8 +78,9 @@ const Program *find_program(std::string_view word);
 
 // Makes a row of NAME_prepare(argv, environment) and NAME_run(value,
 // invocation). The value is a struct with a member `Common common`, in a chain
-// program `Argv next`, and where it can be confined a member function
-// `std::optional<Confinement> confinement() const`.
+// program `Argv next`, and where they apply member functions
+// `std::optional<Confinement> confinement() const` and
+// `void warm(Invocation &) const`.
 template <typename Value>
 using Prepare = Prepared<Value> (*)(const Argv &, const Environment &);
 template <typename Value>
@@ -102,6 +107,11 @@ class TaskOf final : public Task {
       return value_.confinement();
     } else {
       return std::nullopt;
+    }
+  }
+  void warm(Invocation &invocation) const override {
+    if constexpr (requires(const Value &v) { v.warm(invocation); }) {
+      value_.warm(invocation);
     }
   }
 

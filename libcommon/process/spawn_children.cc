@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <unordered_map>
@@ -24,6 +25,17 @@ namespace {
 
 constexpr std::array<int, 1> child_ends{SIGCHLD};
 constexpr std::string_view misconfigured = "421 4.3.5 server configuration error\r\n";
+
+// Ends a child. Destructors and exit handlers would copy pages only to free what
+// dies with the process; but builds that report at exit need theirs.
+[[noreturn]] void leave(Invocation &invocation, int code) {
+  invocation.open_state.clear();
+#ifdef MOAT_LONG_EXIT
+  std::exit(code);
+#else
+  ::_exit(code);
+#endif
+}
 
 class Nursery {
  public:
@@ -82,6 +94,7 @@ int Nursery::serve() {
 }
 
 std::optional<int> Nursery::take_clients() {
+  chain_->warm(invocation_);
   for (;;) {
     std::array<char, sizeof(wire::Client) + max_client_variables> octets;
     iovec piece{octets.data(), octets.size()};
@@ -161,7 +174,7 @@ int Nursery::run_client(const wire::Client &head, Fd client, std::string_view va
     }
   }
   invocation_.chain = chain_;
-  return run_chain(invocation_, std::move(argv_));
+  leave(invocation_, run_chain(invocation_, std::move(argv_)));
 }
 
 void Nursery::wind_up() {

@@ -55,7 +55,7 @@ LmdbFile::~LmdbFile() {
   });
 }
 
-bool LmdbFile::is_ours() const { return ::getpid() == pid_; }
+bool LmdbFile::is_ours() const { return published_ || ::getpid() == pid_; }
 
 Error LmdbFile::fail(int code, std::string_view what) {
   Error error = lmdb_error(code, path_, what);
@@ -66,6 +66,7 @@ Error LmdbFile::fail(int code, std::string_view what) {
 Status LmdbFile::open(const std::string &path, unsigned flags, std::uint64_t map_size) {
   path_ = path;
   pid_ = ::getpid();
+  published_ = (flags & MDB_NOLOCK) != 0 && (flags & MDB_RDONLY) != 0;
   const FaultGuard guard;
   int code = ::mdb_env_create(&env_);
   if (code != 0) return fail(code, "open");

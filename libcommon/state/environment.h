@@ -29,7 +29,8 @@ int guarded(Call &&call) {
 }
 
 // Owns the environment; never closes it in a child of the process that opened
-// it, for that would free the parent's reader slots.
+// it, for that would free the parent's reader slots. A published file has no
+// slots and no locks, only a map that never changes: a child may use that.
 class LmdbFile {
  public:
   LmdbFile() = default;
@@ -44,7 +45,7 @@ class LmdbFile {
   MDB_dbi table() const { return table_; }
   const std::string &path() const { return path_; }
 
-  // Whether this is the process that opened it.
+  // Whether this process may use it.
   bool is_ours() const;
 
   // Begins a transaction, with one more try where the file grew or the slots of
@@ -64,6 +65,7 @@ class LmdbFile {
   MDB_env *env_ = nullptr;
   MDB_dbi table_ = 0;
   pid_t pid_ = -1;
+  bool published_ = false;
   bool failed_ = false;
 };
 

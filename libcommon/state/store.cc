@@ -49,6 +49,9 @@ class Store::Impl {
 
   std::string path;
   StoreMode mode;
+  // For a published store as long as it is open: setting up and taking down the
+  // handlers at each look-up cost more than the look-up.
+  std::optional<FaultGuard> handlers;
   LmdbFile file;
   bool in_use = false;  // by a transaction of this process
 };
@@ -73,6 +76,7 @@ class InUse {
 Status Store::Impl::open() {
   unsigned flags = 0;
   if (mode.published) {
+    handlers.emplace();
     auto whole = check_store_file(path);
     if (!whole) return whole;
     flags = MDB_RDONLY | MDB_NOLOCK | MDB_NORDAHEAD;

@@ -26,7 +26,8 @@ inline constexpr std::size_t max_store_key = 511;  // octets
 
 // How a file is used; the same for all who open it.
 struct StoreMode {
-  bool published = false;  // read-only, without locks: replaced by rename alone
+  bool published = false;  // read-only, without locks: replaced by rename alone;
+                           // opened before a fork, it serves the child too
   bool synced = true;      // each commit is on the disk before it returns
   std::uint64_t ceiling = std::uint64_t{64} << 30U;  // the file grows to this, octets
 };
