@@ -65,6 +65,7 @@ class PublishedDirectory final : public Directory, public OpenState {
         relay_(public_path(places, Master::Which::relay), relay_seal) {}
 
   Status refresh() { return control_.refresh(); }
+  bool may_lapse() const override { return true; }
 
   Result<Recipient> find(std::string_view local, std::string_view domain) const override;
   Result<bool> is_local_domain(std::string_view domain) const override;

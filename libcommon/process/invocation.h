@@ -24,6 +24,10 @@ class OpenState {
   OpenState(const OpenState &) = delete;
   OpenState &operator=(const OpenState &) = delete;
   virtual ~OpenState() = default;
+
+  // Whether a process may end without destroying it: nothing but its memory
+  // goes, as with what is only read.
+  virtual bool may_lapse() const { return false; }
 };
 
 // The programs behind an acceptor, prepared once before its first client.

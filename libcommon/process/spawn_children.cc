@@ -29,7 +29,8 @@ constexpr std::string_view misconfigured = "421 4.3.5 server configuration error
 // Ends a child. Destructors and exit handlers would copy pages only to free what
 // dies with the process; but builds that report at exit need theirs.
 [[noreturn]] void leave(Invocation &invocation, int code) {
-  invocation.open_state.clear();
+  std::erase_if(invocation.open_state,
+                [](const auto &entry) { return !entry.second->may_lapse(); });
 #ifdef MOAT_LONG_EXIT
   std::exit(code);
 #else
