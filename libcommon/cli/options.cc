@@ -141,7 +141,8 @@ void Options::choice(std::string word, std::vector<std::string> words,
                      std::string &target, std::string help) {
   Option &option = add(
       {.word = std::move(word), .metavar = joined(words, "|"), .help = std::move(help)});
-  option.set = [&target, words](const std::string &value) -> std::string {
+  option.set = [&target,
+                words = std::move(words)](const std::string &value) -> std::string {
     if (std::find(words.begin(), words.end(), value) == words.end()) {
       return "takes " + joined(words, ", ");
     }
@@ -207,9 +208,8 @@ std::optional<Stop> Options::parse(const Argv &argv, const Environment &environm
   if (show_wanted_) return Stop{exit_ok, shown(environment)};
 
   common.verbose = verbose_;
-  common.log = log_word_ == "syslog" ? Log::Sink::syslog
-               : log_word_ == "none" ? Log::Sink::none
-                                     : Log::Sink::standard_error;
+  if (log_word_ == "syslog") common.log = Log::Sink::syslog;
+  if (log_word_ == "none") common.log = Log::Sink::none;
   return std::nullopt;
 }
 
@@ -322,7 +322,7 @@ std::string Options::usage() const {
   for (std::string form : forms_) {
     const auto place = form.find("OPTIONS");
     if (place != std::string::npos) form.replace(place, 7, list);
-    std::string line = (text.empty() ? "usage: " : "       ") + name_ + " " + form;
+    const std::string line = (text.empty() ? "usage: " : "       ") + name_ + " " + form;
     text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
   }
   return text;
@@ -355,7 +355,7 @@ std::string Options::shown(const Environment &environment) const {
     known.push_back(variable(option.word));
     text += option.word + "=" + one_line(option.show()) + "\t" + option.source + "\n";
   }
-  std::string prefix = variable("");
+  const std::string prefix = variable("");
   environment.each(prefix, [&](std::string_view name, std::string_view) {
     if (std::find(known.begin(), known.end(), name) == known.end()) {
       text.append(name).append("\tno option of ").append(name_).append("\n");

@@ -94,7 +94,8 @@ class Options {
   Argv option_words(const Argv &argv, Argv &operands);
   std::optional<Stop> read_command_line(const Argv &argv, Argv &operands);
   std::optional<Stop> read_environment(const Environment &environment);
-  std::optional<Stop> set(Option &option, const std::string &value, std::string source);
+  static std::optional<Stop> set(Option &option, const std::string &value,
+                                 std::string source);
   std::string variable(std::string_view word) const;
   std::string usage() const;
   std::string help() const;

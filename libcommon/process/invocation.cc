@@ -201,7 +201,7 @@ int run_chain(Invocation &invocation, Argv argv) {
       own = std::move(std::get<std::unique_ptr<Task>>(prepared));
       ready = own.get();
     }
-    Next next = run_task(*ready, program->name, invocation);
+    const Next next = run_task(*ready, program->name, invocation);
     if (next.is_exit()) return next.code();
     argv = next.argv();
   }
