@@ -8,6 +8,7 @@
 #include "cmd/userctl/edit.h"
 #include "cmd/userctl/maildir.h"
 #include "cmd/userctl/password.h"
+#include "cmd/userctl/qmail_folder.h"
 #include "cmd/userctl/transfer.h"
 #include "libcommon/base/io.h"
 #include "libcommon/base/text.h"
@@ -344,6 +345,17 @@ std::string misuse_of_verb(const std::vector<std::string> &words) {
   return call + (words[0] == "domain" ? "one domain" : "one address");
 }
 
+std::string misuse_of_import(const Call &call) {
+  if (call.from.empty()) {
+    if (call.watch) return "--watch goes with --from";
+    return call.words.size() <= 2 ? "" : "import takes one file at most";
+  }
+  if (!qmail_folder(call.from))
+    return "--from takes qmail or qmail:DIR, an absolute path";
+  if (call.words.size() > 1) return "import takes a file or --from";
+  return call.watch && call.dry_run ? "--watch and --dry-run exclude each other" : "";
+}
+
 }  // namespace
 
 std::string misuse_of(const Call &call) {
@@ -356,8 +368,7 @@ std::string misuse_of(const Call &call) {
     return words.size() == 2 ? "" : words[0] + " takes one address";
   }
   if (words[0] == "export") return words.size() == 1 ? "" : "export takes no words";
-  if (words[0] == "import")
-    return words.size() <= 2 ? "" : "import takes one file at most";
+  if (words[0] == "import") return misuse_of_import(call);
   return "takes no " + words[0];
 }
 
@@ -369,6 +380,9 @@ Result<int> obey(const Call &call, Invocation &invocation) {
   auto master = Master::open(invocation, places, Master::Which::control);
   if (!master) return master.error();
   if (word == "export") return exit_for(export_all(*master, places));
+  if (word == "import" && !call.from.empty()) {
+    return exit_for(import_folder(call, *master, places, invocation));
+  }
   if (word == "import") return exit_for(import_all(call, *master, places, invocation));
   Work work(call, invocation, std::move(*master));
   const auto kind = kind_of(word);

@@ -17,6 +17,7 @@ struct Call {
   bool password_on_stdin = false;
   std::string from;       // import --from
   bool dry_run = false;   // import
+  bool watch = false;     // import --from
   bool maildirs = false;  // import: make those that are missing
 };
 

@@ -27,7 +27,8 @@ Options userctl_options() {
        "alias add|set ADDRESS TARGET ...", "list add|set ADDRESS --members FILE",
        "domain|user|alias|list show|remove NAME", "domain|user|alias|list list [DOMAIN]",
        "check ADDRESS", "passwd ADDRESS [--password-stdin]", "export",
-       "import [FILE] [--dry-run] [--make-maildirs]"},
+       "import [FILE] [--dry-run] [--make-maildirs]",
+       "import --from qmail[:DIR] [--watch] [--dry-run] [--make-maildirs]"},
       "Change and show who receives mail here."};
 }
 
@@ -64,6 +65,12 @@ Prepared<Settings> userctl_prepare(const Argv &argv, const Environment &environm
   options.command_line_only();
   options.text("members", "FILE", members, "a list's members, an address a line");
   options.command_line_only();
+  options.text("from", "qmail[:DIR]", call.from,
+               "import: take what a qmail installation's files say");
+  options.command_line_only();
+  options.flag("watch", call.watch,
+               "import --from: stay, and import again when a file changes");
+  options.command_line_only();
   options.flag("dry-run", call.dry_run, "import: only read and check");
   options.flag("make-maildirs", call.maildirs,
                "import: make the Maildirs that are missing");
@@ -81,6 +88,7 @@ Prepared<Settings> userctl_prepare(const Argv &argv, const Environment &environm
   wished("members", call.wish.members, members);
   wished("trap", call.wish.trap, trap);
   wished("greylist", call.wish.greylist, greylist == "on");
+  if (options.given("from") && call.from.empty()) return misuse("--from is empty");
   if (const std::string why = misuse_of(call); !why.empty()) return misuse(why);
   return settings;
 }

@@ -79,40 +79,6 @@ Status add_entry_line(EntryKind kind, const std::vector<std::string> &plain,
   return done;
 }
 
-// Sorts by address, refuses doubles and what belongs to no domain.
-Status check_whole(ImportText &text) {
-  auto &domains = text.domains;
-  auto &entries = text.entries;
-  std::sort(domains.begin(), domains.end(),
-            [](const Domain &a, const Domain &b) { return a.name < b.name; });
-  std::sort(entries.begin(), entries.end(),
-            [](const DirectoryEntry &a, const DirectoryEntry &b) {
-              return a.address < b.address;
-            });
-  for (std::size_t i = 1; i < domains.size(); ++i) {
-    if (domains[i].name == domains[i - 1].name) {
-      return permanent_error(domains[i].name + " comes twice");
-    }
-  }
-  for (std::size_t i = 1; i < entries.size(); ++i) {
-    if (entries[i].address == entries[i - 1].address) {
-      return permanent_error(entries[i].address + " comes twice");
-    }
-  }
-  for (const DirectoryEntry &entry : entries) {
-    const std::string_view name = domain_of(entry.address);
-    const auto found =
-        std::lower_bound(domains.begin(), domains.end(), name,
-                         [](const Domain &domain, std::string_view wanted) {
-                           return domain.name < wanted;
-                         });
-    if (found == domains.end() || found->name != name) {
-      return permanent_error(entry.address + " is in a domain that is not there");
-    }
-  }
-  return done;
-}
-
 Result<ImportText> read_import(int fd, const Places &places) {
   struct stat status{};
   const bool sized = ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
@@ -164,7 +130,9 @@ Status put_all(Writer &writer, const ImportText &text) {
 }
 
 // A million syncs would take an hour; one of the whole file system takes seconds.
-Status make_maildirs(const ImportText &text, const Places &places) {
+// Those of --from are their users' own and there already: a path that a user
+// wrote into his .qmail must not be made by root.
+Status make_maildirs(const Call &call, const ImportText &text, const Places &places) {
   const auto make = [&](const DirectoryEntry &entry) {
     return make_maildir(places, entry, !entry.maildir.starts_with(places.mail + "/"));
   };
@@ -172,7 +140,7 @@ Status make_maildirs(const ImportText &text, const Places &places) {
   std::uint64_t count = 0;
   for (const DirectoryEntry &entry : text.entries) {
     progress.at(++count);
-    if (entry.kind != EntryKind::account) continue;
+    if (entry.kind != EntryKind::account || !call.from.empty()) continue;
     auto made = make(entry);
     if (!made) return made;
   }
@@ -186,6 +154,18 @@ Status make_maildirs(const ImportText &text, const Places &places) {
   return sync_maildirs(places);
 }
 
+Status print_lines(const std::vector<std::string> &lines) {
+  std::string text = "# moat-userctl export, format 1\n";
+  for (const std::string &line : lines) {
+    text += line + "\n";
+    if (text.size() < output_piece) continue;
+    const auto written = write_all(STDOUT_FILENO, text);
+    if (!written) return written;
+    text.clear();
+  }
+  return write_all(STDOUT_FILENO, text);
+}
+
 }  // namespace
 
 Status parse_import_line(std::string_view line, const Places &places, ImportText &text) {
@@ -196,7 +176,8 @@ Status parse_import_line(std::string_view line, const Places &places, ImportText
   std::vector<std::string> plain;
   Wish wish;
   for (std::size_t i = 0; i < words->size(); ++i) {
-    if (!(*words)[i].starts_with("--")) {
+    // An address may begin so too: no option has an '@'.
+    if (!(*words)[i].starts_with("--") || (*words)[i].find('@') != std::string::npos) {
       plain.push_back((*words)[i]);
       continue;
     }
@@ -218,16 +199,40 @@ Status parse_import_line(std::string_view line, const Places &places, ImportText
   return done;
 }
 
+Status check_whole(ImportText &text) {
+  auto &domains = text.domains;
+  auto &entries = text.entries;
+  std::sort(domains.begin(), domains.end(),
+            [](const Domain &a, const Domain &b) { return a.name < b.name; });
+  std::sort(entries.begin(), entries.end(),
+            [](const DirectoryEntry &a, const DirectoryEntry &b) {
+              return a.address < b.address;
+            });
+  for (std::size_t i = 1; i < domains.size(); ++i) {
+    if (domains[i].name == domains[i - 1].name) {
+      return permanent_error(domains[i].name + " comes twice");
+    }
+  }
+  for (std::size_t i = 1; i < entries.size(); ++i) {
+    if (entries[i].address == entries[i - 1].address) {
+      return permanent_error(entries[i].address + " comes twice");
+    }
+  }
+  for (const DirectoryEntry &entry : entries) {
+    const std::string_view name = domain_of(entry.address);
+    const auto found =
+        std::lower_bound(domains.begin(), domains.end(), name,
+                         [](const Domain &domain, std::string_view wanted) {
+                           return domain.name < wanted;
+                         });
+    if (found == domains.end() || found->name != name) {
+      return permanent_error(entry.address + " is in a domain that is not there");
+    }
+  }
+  return done;
+}
+
 Status export_all(const Master &master, const Places &places) {
-  Status written = done;
-  std::string text = "# moat-userctl export, format 1\n";
-  const auto add = [&](const std::string &line) {
-    text += line + "\n";
-    if (text.size() < output_piece) return true;
-    written = write_all(STDOUT_FILENO, text);
-    text.clear();
-    return bool{written};
-  };
   // Into memory first: no view of the store is held while a reader of the
   // output takes his time.
   std::vector<std::string> lines;
@@ -242,11 +247,16 @@ Status export_all(const Master &master, const Places &places) {
       return true;
     });
   });
-  if (!read) return read;
-  for (const std::string &line : lines) {
-    if (!add(line)) return written;
+  return read ? print_lines(lines) : read;
+}
+
+Status print_import(const ImportText &text, const Places &places) {
+  std::vector<std::string> lines;
+  for (const Domain &domain : text.domains) lines.push_back(export_line(domain, places));
+  for (const DirectoryEntry &entry : text.entries) {
+    lines.push_back(export_line(entry, places));
   }
-  return write_all(STDOUT_FILENO, text);
+  return print_lines(lines);
 }
 
 Status import_all(const Call &call, const Master &master, const Places &places,
@@ -260,19 +270,22 @@ Status import_all(const Call &call, const Master &master, const Places &places,
   }
   const auto text = read_import(fd, places);
   if (!text) return text.error();
-  const auto domains = text->domains.size();
-  const auto entries = text->entries.size();
-  if (call.dry_run) {
-    invocation.log.event("checked", {{"domains", domains}, {"entries", entries}});
-    return done;
-  }
+  if (!call.dry_run) return put_import(call, *text, master, places, invocation);
+  invocation.log.event(
+      "checked", {{"domains", text->domains.size()}, {"entries", text->entries.size()}});
+  return done;
+}
+
+Status put_import(const Call &call, const ImportText &text, const Master &master,
+                  const Places &places, Invocation &invocation) {
   if (call.maildirs) {
-    auto made = make_maildirs(*text, places);
+    auto made = make_maildirs(call, text, places);
     if (!made) return made;
   }
-  auto changed = master.change([&](Writer &writer) { return put_all(writer, *text); });
+  auto changed = master.change([&](Writer &writer) { return put_all(writer, text); });
   if (!changed) return changed;
-  invocation.log.event("imported", {{"domains", domains}, {"entries", entries}});
+  invocation.log.event(
+      "imported", {{"domains", text.domains.size()}, {"entries", text.entries.size()}});
   return done;
 }
 

@@ -20,6 +20,18 @@ struct ImportText {
 // blanks, empty lines and what follows a '#' at the start of a word are skipped.
 Status parse_import_line(std::string_view line, const Places &places, ImportText &text);
 
+// Sorts an import by name and address. A permanent error: something comes twice,
+// or an entry belongs to no domain.
+Status check_whole(ImportText &text);
+
+// Puts a checked import in place of all domains, users, aliases and lists, makes
+// the Maildirs if the call says so, and logs it.
+Status put_import(const Call &call, const ImportText &text, const Master &master,
+                  const Places &places, Invocation &invocation);
+
+// Writes an import to standard output as an export has it.
+Status print_import(const ImportText &text, const Places &places);
+
 // Writes everything to standard output, so that import makes the same again.
 Status export_all(const Master &master, const Places &places);
 
