@@ -372,7 +372,7 @@ Status: 5.4.4"* ]]
   start
   inject s@a.test anna@b.test
   await event=trouble
-  ! grep -q -e event=failed -e event=deferred "$log"
+  run -1 grep -q -e event=failed -e event=deferred "$log"
   mv "$MOAT_DIR/away" "$MOAT_DIR/control"
   await event=delivered
 }

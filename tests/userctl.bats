@@ -162,7 +162,8 @@ teardown() {
   moat-userctl list add team@example.test --members /etc/team --greylist off
   moat-userctl export >"$BATS_TEST_TMPDIR/one"
   [ "$(wc -l <"$BATS_TEST_TMPDIR/one")" = 10 ]
-  export MOAT_DIR=$BATS_TEST_TMPDIR/other MOAT_MAIL=$MOAT_DIR/mail
+  export MOAT_DIR=$BATS_TEST_TMPDIR/other
+  export MOAT_MAIL=$MOAT_DIR/mail
   moat-statectl init --user-only
   moat-userctl import "$BATS_TEST_TMPDIR/one"
   moat-userctl export | cmp - "$BATS_TEST_TMPDIR/one"
