@@ -144,10 +144,10 @@ struct QueueStats {
 };
 
 struct QueueSettings {
-  std::string folder;                                    // MOAT_SPOOL
-  std::uint64_t map_size = std::uint64_t{8} << 30U;      // bound of queue.mdb, octets
+  std::string folder;                                     // MOAT_SPOOL
+  std::uint64_t map_size = std::uint64_t{8} << 30U;       // bound of queue.mdb, octets
   std::uint64_t inline_size = std::uint64_t{256} << 10U;  // over it: a file of its own
-  Milliseconds write_wait = Milliseconds(60'000);        // for other writers
+  Milliseconds write_wait = Milliseconds(60'000);         // for other writers
 };
 
 class QueueStore {

@@ -18,7 +18,7 @@ std::array<struct sigaction, signals.size()> before;  // NOLINT
 
 extern "C" void moat_fault(int signal) {
   if (way_out != nullptr) siglongjmp(*way_out, 1);  // NOLINT(cert-err52-cpp)
-  ::signal(signal, SIG_DFL);  // not ours
+  ::signal(signal, SIG_DFL);                        // not ours
   ::raise(signal);
 }
 
