@@ -108,6 +108,9 @@ has_one() { # MAILBOX SUBJECT
 
 @test "a message waits while there is nobody to deliver it" {
   at_gate svc -d "$gate/etc/svscan/send"
+  until at_gate svstat "$gate/etc/svscan/send" | grep -q ': down'; do
+    read -r -t 0.05 <> <(:) || :
+  done
   run -0 send_mail bert@example.test waiting
   run -0 at_gate moat-queuectl list
   [[ $output == *waiting@example.org* ]]
