@@ -218,7 +218,7 @@ Status: 5.4.4"* ]]
   inject anna@b.test one@far.test bad@FAR.test full@far.test
   await 'event=delivered .*recipient=one@far.test .*said: 250 2.0.0 taken'
   await 'event=failed .*recipient=bad@FAR.test .*said: 550 5.1.1'
-  await 'event=deferred .*recipient=full@far.test .*next=400 .*452 4.2.2 full'
+  await 'event=deferred .*recipient=full@far.test .*next=\(39[0-9]\|400\) .*452 4.2.2 full'
   await 'event=delivered .*recipient=anna@b.test'
   [ "$(grep -c '^Subject: hello' "$said")" = 1 ]
   # A domain with a route of its own in the directory, and a new route by HUP.
@@ -269,7 +269,7 @@ Status: 5.4.4"* ]]
   rmdir "$MOAT_DIR/mail/b.test/bob/new"
   start
   inject anna@b.test bob@b.test
-  await 'event=deferred .*next=100 text="4.2.1 mailbox is missing"'
+  await 'event=deferred .*next=\(9[0-9]\|100\) text="4.2.1 mailbox is missing"'
   stop
   # Two hours later it is tried, and later again.
   MOAT_CLOCK_OFFSET=7200 start
