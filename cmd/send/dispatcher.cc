@@ -20,8 +20,6 @@ constexpr Milliseconds hour{3600000};
 constexpr Milliseconds aside_time{600000};
 constexpr Milliseconds trouble_rest{5000};
 constexpr unsigned most_failures = 3;  // of writing to the queue, in a row
-constexpr Milliseconds first_door_rest{1000};
-constexpr Milliseconds longest_door_rest{60000};
 
 std::pair<std::string_view, std::string_view> split(std::string_view address) {
   const auto at = address.rfind('@');
